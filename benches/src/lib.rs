@@ -1,0 +1,1 @@
+//! Measured comparisons with the reference plugins and the kernel floor.

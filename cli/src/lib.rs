@@ -1,0 +1,1 @@
+//! The cnm command: networks, sandboxes and attachments by hand.

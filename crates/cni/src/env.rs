@@ -1,0 +1,1 @@
+//! The variables of a call: which verb needs which, and what is valid.

@@ -1,0 +1,24 @@
+//! What a container runtime says to a plugin and what it must hear back: the CNI protocol, versions
+//! 0.1.0 to 1.1.0.
+//!
+//! Bytes in, bytes out: this crate opens no file, starts no process and knows nothing of Linux. The
+//! process around it (reading stdin, printing, executing delegates) is `lifecycle`'s.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod convert;
+mod env;
+mod error;
+pub mod json;
+mod plugin;
+mod protocol;
+mod result;
+mod version;
+
+pub use args::CniArgs;
+pub use error::{Code, Error};
+pub use plugin::{Attachment, Command, Plugin, Request};
+pub use protocol::{Reply, respond};
+pub use result::{AddResult, Dns, Interface, Ip, Route};
+pub use version::Version;

@@ -1,0 +1,84 @@
+//! The network driver: pure questions and their answers.
+
+use cni::{AddResult, Error, Request};
+
+use crate::{Backend, Owner, Resource};
+
+/// What a driver may know of the host beside its configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// The firewall backend for a configuration that names none.
+    pub backend: Backend,
+}
+
+/// What the network owns on this host: shared by its endpoints, ensured by every ADD, never rolled back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// In the order in which they become true.
+    pub resources: Vec<Resource>,
+}
+
+/// What exactly one attachment owns before it has addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The link whose creation is the claim: it must be new. `None` for drivers that create nothing.
+    pub claim: Option<crate::LinkSpec>,
+    /// What else belongs to it.
+    pub resources: Vec<Resource>,
+}
+
+/// What a lease adds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wiring {
+    /// For the network: gateway addresses, forwarding. Shared: ensured, never rolled back.
+    pub network: Vec<Resource>,
+    /// For the endpoint: addresses, routes, masquerading.
+    pub endpoint: Vec<Resource>,
+    /// Host link whose operational state must be up before ADD returns: the bridge port.
+    pub port: Option<String>,
+    /// Link in the sandbox whose addresses are announced once the port forwards.
+    pub announce: Option<String>,
+    /// The result, interfaces without hardware addresses: the lifecycle fills these in from the kernel.
+    pub result: AddResult,
+}
+
+/// Something that STATUS asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// The firewall backend works.
+    Firewall(Backend),
+    /// A link of the host, by name, exists and is up (51 when it is down, 50 when it is missing).
+    Parent(String),
+}
+
+/// A network driver. It describes; it never acts.
+pub trait Driver: Sized {
+    /// The CNI type, e.g. `bridge`.
+    const TYPE: &'static str;
+    /// A few lines for a person.
+    const HELP: &'static str;
+
+    /// Reads and checks a configuration, defaults decided.
+    ///
+    /// # Errors
+    /// Code 7 (or 2) with path and value.
+    fn parse(request: &Request, context: &Context) -> Result<Self, Error>;
+
+    /// Whether the configuration names an IPAM plugin that must be asked.
+    fn ipam(&self) -> Option<&str>;
+
+    /// What the network looks like on this host.
+    fn network(&self) -> Network;
+
+    /// What the attachment of `owner` owns.
+    fn endpoint(&self, owner: &Owner) -> Endpoint;
+
+    /// What a lease adds; `lease` is empty without IPAM.
+    ///
+    /// # Errors
+    /// When the lease cannot be used, e.g. it has no address.
+    fn wire(&self, owner: &Owner, sandbox: &str, lease: AddResult) -> Result<Wiring, Error>;
+
+    /// What ADD will need.
+    fn needs(&self) -> Vec<Need>;
+}

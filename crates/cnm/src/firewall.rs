@@ -1,0 +1,86 @@
+//! Firewall intent. Drivers say what should happen to packets; each backend of `kernel` lowers it to rules.
+
+use ipnet::IpNet;
+
+use crate::{KernelError, Mac, Owner, OwnerTag};
+
+/// One thing that the firewall does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// Packets that come from `device` with the source `address` and leave its subnet get the host's address.
+    /// Owned by one endpoint. Multicast is left alone.
+    Masquerade {
+        /// Interface by which the packets enter the host: the bridge.
+        device: String,
+        /// The endpoint's address with its subnet's prefix length.
+        address: IpNet,
+        /// Which backend carries it.
+        backend: Backend,
+    },
+    /// Frames that enter by the bridge port `port` must carry `mac` as source. Owned by one endpoint, always
+    /// nftables (bridge family).
+    SpoofCheck {
+        /// Host end of the veth.
+        port: String,
+        /// The only source address allowed.
+        mac: Mac,
+    },
+    /// What may be forwarded from and to `device`. Shared by the endpoints of a network; it exists from the first
+    /// to the last of them. Always nftables.
+    Guard {
+        /// The bridge.
+        device: String,
+        /// Nothing is forwarded between the network and anything else.
+        internal: bool,
+        /// Nothing is forwarded between two endpoints of the network.
+        isolated: bool,
+    },
+}
+
+/// What carries masquerading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// nf_tables over netlink, in process.
+    Nftables,
+    /// `iptables-restore` and `ip6tables-restore`.
+    Iptables,
+}
+
+/// The firewall of the host's namespace.
+pub trait Firewall {
+    /// The backend for a configuration that names none: nftables where the kernel has it, else iptables.
+    fn preferred(&mut self) -> Backend;
+
+    /// Whether `backend` can be used; the error says what is missing and how to mend it.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn usable(&mut self, backend: Backend) -> Result<(), KernelError>;
+
+    /// Makes every intent true for `owner`. Idempotent.
+    ///
+    /// # Errors
+    /// The first that failed; [`Firewall::remove`] cleans up what came before.
+    fn install(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError>;
+
+    /// Removes all that `owner` has, in every backend, the reference plugins' leftovers of the same attachment
+    /// included; shared things go with their last owner. `known` are intents that the caller knows of, which saves
+    /// looking for them; with `None` everything is searched. Never removes what carries another owner's tag. Absent is
+    /// success.
+    ///
+    /// # Errors
+    /// What could not be removed, after everything was tried.
+    fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError>;
+
+    /// What of `intents` is missing or different: one sentence each, naming the object.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    fn drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError>;
+
+    /// Removes everything of `network` whose tag `keep` refuses; both backends.
+    ///
+    /// # Errors
+    /// What could not be removed, after everything was tried.
+    fn collect(&mut self, network: &str, keep: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError>;
+}

@@ -1,0 +1,154 @@
+//! The port to Linux: what the lifecycle asks of a kernel. The real one is `kernel::Linux`; tests have one in
+//! memory, and a faulty one.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::{Change, Claimed, Firewall, Link, LinkName, LinkSpec, Mac};
+
+/// Which of the two network namespaces of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Where the plugin was started.
+    Host,
+    /// The namespace of `CNI_NETNS`.
+    Sandbox,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "on the host",
+            Self::Sandbox => "in the sandbox",
+        })
+    }
+}
+
+/// A refused request: `create address 10.1.2.3/24 on eth0 in the sandbox: File exists (os error 17): <kernel's words>`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct KernelError {
+    /// Verb and object: `create address 10.1.2.3/24 on eth0 in the sandbox`.
+    pub what: String,
+    /// `errno`, 0 when the failure is not the kernel's.
+    pub errno: i32,
+    /// What the kernel (`NETLINK_EXT_ACK`) or a program said, or how to mend it; may be empty.
+    pub words: String,
+}
+
+impl KernelError {
+    /// A failure with a number of errno(3).
+    #[must_use]
+    pub fn new(what: impl Into<String>, errno: i32, words: impl Into<String>) -> Self {
+        Self { what: what.into(), errno, words: words.into() }
+    }
+
+    /// A failure that has no number.
+    #[must_use]
+    pub fn other(what: impl Into<String>, words: impl Into<String>) -> Self {
+        Self::new(what, 0, words)
+    }
+
+    /// A failed system call of the standard library.
+    #[must_use]
+    pub fn io(what: impl Into<String>, error: &std::io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(errno) => Self::new(what, errno, ""),
+            None => Self::new(what, 0, error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if self.errno != 0 {
+            write!(f, ": {}", std::io::Error::from_raw_os_error(self.errno))?;
+        }
+        if !self.words.is_empty() {
+            write!(f, ": {}", self.words)?;
+        }
+        Ok(())
+    }
+}
+
+/// How a packet to an address would leave (`RTM_GETROUTE` for one destination).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteLookup {
+    /// The address is the namespace's own.
+    pub local: bool,
+    /// Index of the link: for a local address, the one that carries it (lo for others is possible).
+    pub link: u32,
+}
+
+/// A kernel with one or two network namespaces in sight.
+pub trait Kernel {
+    /// Whether the sandbox is there (DEL often comes without).
+    fn has_sandbox(&self) -> bool;
+
+    /// Six random bytes made a hardware address.
+    fn random_mac(&mut self) -> Mac;
+
+    /// Creates a link; an existing name is the error `EEXIST` (17), in either namespace.
+    ///
+    /// # Errors
+    /// Whatever the kernel refuses; then nothing was created.
+    fn create(&mut self, place: Place, spec: &LinkSpec) -> Result<Claimed, KernelError>;
+
+    /// Sends independent changes in one go and gives one answer for each, in order. A refused one does not stop the
+    /// rest.
+    fn apply(&mut self, place: Place, changes: &[Change]) -> Vec<Result<(), KernelError>>;
+
+    /// One link, by name or index; never a dump.
+    ///
+    /// # Errors
+    /// Anything but its absence.
+    fn link(&mut self, place: Place, name: &LinkName) -> Result<Option<Link>, KernelError>;
+
+    /// All links (`master` 0) or the ports of one master. A dump: not for the hot path.
+    ///
+    /// # Errors
+    /// When the dump fails.
+    fn links(&mut self, place: Place, master: u32) -> Result<Vec<Link>, KernelError>;
+
+    /// The addresses of one link, both families. A dump: not for the hot path.
+    ///
+    /// # Errors
+    /// When the dump fails.
+    fn addresses(&mut self, place: Place, link: u32) -> Result<Vec<IpNet>, KernelError>;
+
+    /// The routes that leave by one link, all tables but `local`, both families. A dump.
+    ///
+    /// # Errors
+    /// When the dump fails.
+    fn routes(&mut self, place: Place, link: u32) -> Result<Vec<crate::Route>, KernelError>;
+
+    /// How the namespace would send to `to`; `None` when it could not.
+    ///
+    /// # Errors
+    /// Anything but the absence of a route.
+    fn route_to(&mut self, place: Place, to: IpAddr) -> Result<Option<RouteLookup>, KernelError>;
+
+    /// Waits until the operational state of a link of the host is up, for at most two seconds, by the kernel's events.
+    /// Gives the link as last seen.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    fn wait_up(&mut self, name: &LinkName) -> Result<Link, KernelError>;
+
+    /// The value of a sysctl, trimmed; `None` when this kernel has none of that name.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn sysctl(&mut self, place: Place, key: &str) -> Result<Option<String>, KernelError>;
+
+    /// Writes a sysctl.
+    ///
+    /// # Errors
+    /// `ENOENT` (2) when this kernel has none of that name.
+    fn set_sysctl(&mut self, place: Place, key: &str, value: &str) -> Result<(), KernelError>;
+
+    /// The firewall of the host.
+    fn firewall(&mut self) -> &mut dyn Firewall;
+}

@@ -1,0 +1,25 @@
+//! What we mean: the container network model of Docker as plain values.
+//!
+//! A [`Driver`] turns a configuration into descriptions: what its [`Network`] looks like on this host,
+//! what an [`Endpoint`] owns, what a lease adds. `lifecycle` makes them true through a [`Kernel`];
+//! nothing here opens, sends or writes anything.
+
+#![forbid(unsafe_code)]
+
+mod driver;
+mod firewall;
+mod kernel;
+mod link;
+mod mac;
+mod owner;
+mod resource;
+mod satisfy;
+
+pub use driver::{Context, Driver, Endpoint, Need, Network, Wiring};
+pub use firewall::{Backend, Firewall, Intent};
+pub use kernel::{Kernel, KernelError, Place, RouteLookup};
+pub use link::{Change, Claimed, Link, LinkKind, LinkName, LinkSpec, Peer, PortFlags, VlanRange};
+pub use mac::Mac;
+pub use owner::{Owner, OwnerTag, network_group};
+pub use resource::{Address, Resource, Route, Sysctl};
+pub use satisfy::{Drift, satisfies};

@@ -1,0 +1,213 @@
+//! Links: what we wish for, what the kernel has, what can be changed.
+
+use std::fmt;
+
+use crate::Mac;
+
+/// A link that we want to exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkSpec {
+    /// Name in its namespace, at most 15 bytes.
+    pub name: String,
+    /// What it is.
+    pub kind: LinkKind,
+    /// Bytes; `None` leaves it to the kernel.
+    pub mtu: Option<u32>,
+    /// Hardware address; `None` lets the lifecycle choose a random local one (then udev leaves it alone).
+    pub mac: Option<Mac>,
+    /// The bridge that it is a port of, by name.
+    pub master: Option<String>,
+    /// `IFLA_GROUP`; 0 is the kernel's default.
+    pub group: u32,
+    /// Bring it up in the same message.
+    pub up: bool,
+    /// `IFF_PROMISC`.
+    pub promisc: bool,
+    /// `IFLA_IFALIAS`. The kernel ignores it in the creating message (seen on 6.18): it follows in the next.
+    pub alias: Option<String>,
+}
+
+impl LinkSpec {
+    /// A link of this name and kind with nothing else decided.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: LinkKind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            mtu: None,
+            mac: None,
+            master: None,
+            group: 0,
+            up: false,
+            promisc: false,
+            alias: None,
+        }
+    }
+}
+
+/// The kinds of links that drivers wish for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkKind {
+    /// A Linux bridge.
+    Bridge {
+        /// `IFLA_BR_VLAN_FILTERING`.
+        vlan_filtering: bool,
+    },
+    /// The host end of a veth pair; `peer` is born in the same message.
+    Veth {
+        /// The other end.
+        peer: Peer,
+    },
+}
+
+impl LinkKind {
+    /// The kernel's word: `IFLA_INFO_KIND`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Bridge { .. } => "bridge",
+            Self::Veth { .. } => "veth",
+        }
+    }
+}
+
+/// The other end of a veth pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Name in its namespace.
+    pub name: String,
+    /// Whether it is born in the sandbox (else beside its twin on the host).
+    pub in_sandbox: bool,
+    /// Hardware address; `None` lets the lifecycle choose.
+    pub mac: Option<Mac>,
+}
+
+/// How the kernel answered a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimed {
+    /// Index of the new link in its namespace.
+    pub index: u32,
+    /// Index of a veth's other end in the other namespace; 0 when there is none.
+    pub peer_index: u32,
+}
+
+/// A link as the kernel has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Index in its namespace.
+    pub index: u32,
+    /// Name.
+    pub name: String,
+    /// `IFLA_INFO_KIND`, empty for hardware and lo.
+    pub kind: String,
+    /// Hardware address, when it has six bytes.
+    pub mac: Option<Mac>,
+    /// Bytes.
+    pub mtu: u32,
+    /// Index of the master, 0 when none.
+    pub master: u32,
+    /// `IFLA_LINK`: index of the other end or parent, 0 when none.
+    pub parent: u32,
+    /// `IFLA_LINK_NETNSID`: the id under which the parent's namespace is known; `None` when it is this one.
+    pub parent_netns: Option<i32>,
+    /// `IFLA_GROUP`.
+    pub group: u32,
+    /// `IFF_UP`.
+    pub up: bool,
+    /// `IFF_PROMISC`, or promiscuity asked for by user space.
+    pub promisc: bool,
+    /// RFC 2863 operational state (`IFLA_OPERSTATE`), 6 is up.
+    pub operstate: u8,
+    /// `IFLA_IFALIAS`, empty when unset.
+    pub alias: String,
+    /// Bridges: `IFLA_BR_VLAN_FILTERING`.
+    pub vlan_filtering: bool,
+    /// Bridge ports: their flags.
+    pub port: Option<PortFlags>,
+}
+
+impl Link {
+    /// The kernel's word for the operational state.
+    #[must_use]
+    pub const fn operstate_name(&self) -> &'static str {
+        match self.operstate {
+            1 => "notpresent",
+            2 => "down",
+            3 => "lowerlayerdown",
+            4 => "testing",
+            5 => "dormant",
+            6 => "up",
+            _ => "unknown",
+        }
+    }
+}
+
+/// Flags of a bridge port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PortFlags {
+    /// `IFLA_BRPORT_MODE`: send frames back out of the port they came in by.
+    pub hairpin: bool,
+    /// `IFLA_BRPORT_ISOLATED`: no frames to other isolated ports.
+    pub isolated: bool,
+}
+
+/// VLANs of a bridge port, `first..=last`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VlanRange {
+    /// 1 to 4094.
+    pub first: u16,
+    /// 1 to 4094, not below `first`.
+    pub last: u16,
+    /// Untagged frames belong to it (`BRIDGE_VLAN_INFO_PVID` and `…_UNTAGGED`).
+    pub native: bool,
+}
+
+/// How a request names a link.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum LinkName {
+    /// By index, when the kernel has told it.
+    Index(u32),
+    /// By name.
+    Name(String),
+}
+
+impl fmt::Display for LinkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => write!(f, "link {index}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One independent change; several travel in one send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Up or down.
+    Up(LinkName, bool),
+    /// `IFF_PROMISC`.
+    Promisc(LinkName, bool),
+    /// `IFLA_ADDRESS`. Also with the address it has: the kernel then announces the addresses of the link to the
+    /// neighbours (gratuitous ARP with `arp_notify`, unsolicited NA with `ndisc_notify`).
+    Mac(LinkName, Mac),
+    /// `IFLA_MTU`, bytes.
+    Mtu(LinkName, u32),
+    /// `IFLA_IFALIAS`.
+    Alias(LinkName, String),
+    /// `IPV4_DEVCONF_ARP_NOTIFY` by `IFLA_AF_SPEC`: no file under `/proc` is needed for it.
+    ArpNotify(LinkName, bool),
+    /// Flags of a bridge port.
+    Port(LinkName, PortFlags),
+    /// Adds VLANs to a bridge port.
+    AddVlan(LinkName, VlanRange),
+    /// Takes VLANs from a bridge port.
+    DeleteVlan(LinkName, VlanRange),
+    /// Adds an address (`NLM_F_EXCL`).
+    AddAddress(LinkName, crate::Address),
+    /// Removes an address.
+    DeleteAddress(LinkName, crate::Address),
+    /// Adds a route (`NLM_F_CREATE | NLM_F_EXCL`).
+    AddRoute(crate::Route),
+    /// Removes a link.
+    DeleteLink(LinkName),
+}

@@ -1,0 +1,210 @@
+//! Who owns what: the names and tags that let DEL and GC find everything without a state file.
+//!
+//! All of them are functions of (network, container id, interface name).
+
+use std::fmt;
+
+use ipnet::IpNet;
+use sha2::{Digest, Sha512};
+
+/// The first `digits` hexadecimal digits of SHA-512 over `text`, as the reference plugins abbreviate names.
+fn hex_of_sha512(text: &str, digits: usize) -> String {
+    let digest = Sha512::digest(text.as_bytes());
+    let mut hex: String = digest.iter().take(digits.div_ceil(2)).map(|byte| format!("{byte:02x}")).collect();
+    hex.truncate(digits);
+    hex
+}
+
+/// The value of `IFLA_GROUP` on every link that an endpoint of `network` owns on the host: never 0, which is
+/// the kernel's default group.
+#[must_use]
+pub fn network_group(network: &str) -> u32 {
+    let digest = Sha512::digest(network.as_bytes());
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) | 0x4000_0000
+}
+
+/// The identity of one attachment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// Network name.
+    pub network: String,
+    /// Container id, any length.
+    pub container: String,
+    /// Interface name in the sandbox.
+    pub ifname: String,
+}
+
+impl Owner {
+    /// Whoever calls itself so.
+    #[must_use]
+    pub fn new(network: impl Into<String>, container: impl Into<String>, ifname: impl Into<String>) -> Self {
+        Self { network: network.into(), container: container.into(), ifname: ifname.into() }
+    }
+
+    /// The name of the host end of our veth: `veth` and 55 bits of a hash in base 32, 15 bytes in all. With
+    /// 10,000 attachments on a host the chance that any two share a name is about one in 700 million.
+    #[must_use]
+    pub fn host_link(&self) -> String {
+        const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let digest = Sha512::digest(format!("{}\n{}\n{}", self.network, self.container, self.ifname).as_bytes());
+        let mut bits = u64::from_be_bytes([
+            digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7],
+        ]);
+        let mut name = String::from("veth");
+        for _ in 0..11 {
+            name.push(char::from(DIGITS[(bits & 31) as usize]));
+            bits >>= 5;
+        }
+        name
+    }
+
+    /// The tag that elements and rules of this attachment carry.
+    #[must_use]
+    pub fn tag(&self) -> OwnerTag {
+        OwnerTag {
+            network: hex_of_sha512(&self.network, 16),
+            endpoint: hex_of_sha512(&format!("{}:{}", self.ifname, self.container), 16),
+        }
+    }
+
+    /// The comment of a firewall element: the tag, then what a person wants to read, cut to 128 bytes. It is the
+    /// text that the reference's nftables masquerade writes, so that either suite recognises the other's.
+    #[must_use]
+    pub fn comment(&self) -> String {
+        let text = format!("{}, net: {}, if: {}, id: {}", self.tag(), self.network, self.ifname, self.container);
+        cut(text.replace('"', ""), 128)
+    }
+
+    /// The alias (`IFLA_IFALIAS`, at most 255 bytes) of a link: the tag, the addresses of the lease, the names.
+    /// With it the kernel knows what the attachment was given even when the runtime has forgotten.
+    #[must_use]
+    pub fn alias(&self, addresses: &[IpNet]) -> String {
+        let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let mut list = list.join(",");
+        if list.len() > 160 {
+            list = String::from("?");
+        }
+        let text =
+            format!("cnm {} [{list}] net: {}, if: {}, id: {}", self.tag(), self.network, self.ifname, self.container);
+        cut(text, 255)
+    }
+
+    /// The alias of a device that a network shares: `cnm network <tag> <name>`.
+    #[must_use]
+    pub fn network_alias(network: &str) -> String {
+        cut(format!("cnm network {} {network}", hex_of_sha512(network, 16)), 255)
+    }
+
+    /// Whether `alias` marks a device that we made for a network, whichever.
+    #[must_use]
+    pub fn is_network_alias(alias: &str) -> bool {
+        alias.starts_with("cnm network ")
+    }
+
+    /// The reference's masquerade chain of iptables: `CNI-` and 24 digits; the interface name is not in it.
+    #[must_use]
+    pub fn masquerade_chain(&self) -> String {
+        format!("CNI-{}", hex_of_sha512(&format!("{}{}", self.network, self.container), 24))
+    }
+
+    /// The reference's comment on its iptables rules, in Go's quoting.
+    #[must_use]
+    pub fn iptables_comment(&self) -> String {
+        format!("name: {:?} id: {:?}", self.network, self.container)
+    }
+}
+
+/// Cuts at a character boundary.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let end = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}
+
+/// The hashed identity: what a comment or alias starts with. `<16 digits of the network>-<16 of ifname:container>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OwnerTag {
+    /// 16 hexadecimal digits for the network.
+    pub network: String,
+    /// 16 hexadecimal digits for the endpoint within it.
+    pub endpoint: String,
+}
+
+impl OwnerTag {
+    /// Finds the tag at the beginning of a comment or after `cnm ` in an alias.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let text = text.strip_prefix("cnm ").unwrap_or(text);
+        let tag = text.get(..33)?;
+        let (network, endpoint) = tag.split_once('-')?;
+        let hex = |part: &str| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (hex(network) && hex(endpoint)).then(|| Self { network: network.into(), endpoint: endpoint.into() })
+    }
+
+    /// The tag of `network` alone, to compare with [`OwnerTag::network`].
+    #[must_use]
+    pub fn of_network(network: &str) -> String {
+        hex_of_sha512(network, 16)
+    }
+
+    /// The addresses that an alias made by [`Owner::alias`] lists.
+    #[must_use]
+    pub fn addresses(alias: &str) -> Vec<IpNet> {
+        let Some((_, rest)) = alias.split_once(" [") else { return Vec::new() };
+        let Some((list, _)) = rest.split_once(']') else { return Vec::new() };
+        list.split(',').filter_map(|text| text.parse().ok()).collect()
+    }
+}
+
+impl fmt::Display for OwnerTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.network, self.endpoint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_reference() {
+        let owner = Owner::new("web", "c0ffee", "eth0");
+        assert_eq!(owner.masquerade_chain(), "CNI-6fa081a84f4feb16e3c81d3f");
+        assert_eq!(owner.tag().to_string(), "cbead8fe640f4d4a-a9bcd915bbe82469");
+        assert_eq!(owner.comment(), "cbead8fe640f4d4a-a9bcd915bbe82469, net: web, if: eth0, id: c0ffee");
+    }
+
+    #[test]
+    fn names_fit_the_kernel_whatever_the_id() {
+        let owner = Owner::new("ä".repeat(200), "x".repeat(255), "eth0");
+        assert_eq!(owner.host_link().len(), 15);
+        assert!(owner.comment().len() <= 128);
+        assert!(owner.alias(&["10.0.0.1/8".parse().unwrap()]).len() <= 255);
+        assert!(Owner::network_alias(&owner.network).len() <= 255);
+        assert_ne!(network_group("a"), 0);
+    }
+
+    #[test]
+    fn an_alias_gives_back_tag_and_addresses() {
+        let owner = Owner::new("web", "c0ffee", "eth0");
+        let addresses: Vec<IpNet> = vec!["10.1.2.3/24".parse().unwrap(), "fd00::3/64".parse().unwrap()];
+        let alias = owner.alias(&addresses);
+        assert_eq!(OwnerTag::read(&alias), Some(owner.tag()));
+        assert_eq!(OwnerTag::addresses(&alias), addresses);
+        assert_eq!(OwnerTag::read(&owner.comment()), Some(owner.tag()));
+        assert_eq!(OwnerTag::addresses(&owner.alias(&[])), Vec::<IpNet>::new());
+        for foreign in ["", "cnm", "cnm network cbead8fe640f4d4a web", "eth0 uplink to the switch"] {
+            assert_eq!(OwnerTag::read(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn parts_cannot_be_shifted_into_each_other() {
+        let one = Owner::new("ab", "c", "eth0");
+        let two = Owner::new("a", "bc", "eth0");
+        assert_ne!(one.host_link(), two.host_link());
+        assert_ne!(one.tag(), two.tag());
+    }
+}

@@ -1,0 +1,109 @@
+//! Resources: the words in which drivers describe.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::{Intent, LinkSpec, Place, PortFlags, VlanRange};
+
+/// One thing that must be true. Resources are listed in the order in which they become true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// A link exists. In a network's list it is shared and ensured; as an endpoint's claim it must be new.
+    Link(LinkSpec),
+    /// A bridge port of the host has these flags.
+    Port {
+        /// Name of the port.
+        link: String,
+        /// Its flags.
+        flags: PortFlags,
+    },
+    /// A bridge port of the host carries exactly these VLANs (plus the bridge's default one when kept).
+    Vlans {
+        /// Name of the port.
+        link: String,
+        /// Its VLANs.
+        vlans: Vec<VlanRange>,
+        /// Keep the VLAN that the bridge gave it.
+        keep_default: bool,
+    },
+    /// A link has this address.
+    Address {
+        /// Where the link is.
+        place: Place,
+        /// Name of the link.
+        link: String,
+        /// The address.
+        address: Address,
+        /// Shared addresses only: remove another address of the family instead of refusing.
+        force: bool,
+    },
+    /// A link is up.
+    Up {
+        /// Where the link is.
+        place: Place,
+        /// Name of the link.
+        link: String,
+    },
+    /// A route exists.
+    Route {
+        /// Where.
+        place: Place,
+        /// Name of the link that it leaves by.
+        link: String,
+        /// The route; its `link` index is filled in when it is sent.
+        route: Route,
+    },
+    /// A sysctl below `/proc/sys/net` has this value.
+    Sysctl(Sysctl),
+    /// Addresses of a link in the sandbox are announced to the neighbours when it comes up.
+    ArpNotify {
+        /// Name of the link.
+        link: String,
+    },
+    /// Something that the firewall does, for the endpoint or the network.
+    Firewall(Intent),
+}
+
+/// An address of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// Address and prefix length; host bits are kept.
+    pub net: IpNet,
+    /// IPv6: skip duplicate address detection (`IFA_F_NODAD`); we own the MAC, so nobody else has the address.
+    pub nodad: bool,
+}
+
+/// A route as the kernel takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Destination; host bits are ignored.
+    pub dst: IpNet,
+    /// Next hop; `None` is on-link.
+    pub gateway: Option<IpAddr>,
+    /// Index of the link that it leaves by.
+    pub link: u32,
+    /// Metric, 0 when unset.
+    pub priority: u32,
+    /// `None` is the main table (254).
+    pub table: Option<u32>,
+    /// `RT_SCOPE_*`; `None` is link for an on-link IPv4 route, else global.
+    pub scope: Option<u8>,
+    /// Path MTU in bytes, 0 when unset.
+    pub mtu: u32,
+    /// Advertised MSS in bytes, 0 when unset.
+    pub advmss: u32,
+}
+
+/// A kernel variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sysctl {
+    /// In which namespace.
+    pub place: Place,
+    /// Path below `/proc/sys/`, e.g. `net/ipv4/ip_forward`.
+    pub key: String,
+    /// The value, as text without newline.
+    pub value: String,
+    /// Whether a kernel without the variable (IPv6 switched off, say) is fine.
+    pub optional: bool,
+}

@@ -1,0 +1,1 @@
+//! Addresses from ranges, kept in files on this host.

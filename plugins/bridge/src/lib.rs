@@ -1,0 +1,1 @@
+//! The bridge network: endpoints on a Linux bridge.

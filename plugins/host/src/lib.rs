@@ -1,0 +1,1 @@
+//! The host network: the host's own namespace.

@@ -1,0 +1,1 @@
+//! lo up, as containerd asks for it.

@@ -1,0 +1,1 @@
+//! All short-lived plugins in one executable.

@@ -1,0 +1,1 @@
+//! The none network: lo and nothing else.
