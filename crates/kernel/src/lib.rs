@@ -1,1 +1,4 @@
-//! What Linux does.
+//! What Linux does: network namespaces, rtnetlink, nf_tables, iptables, sysctl. The only crate that may
+//! hold unsafe code; it knows nothing of CNI, configurations or verbs.
+
+mod netlink;
