@@ -2,3 +2,4 @@
 //! hold unsafe code; it knows nothing of CNI, configurations or verbs.
 
 mod netlink;
+pub mod process;
