@@ -1,0 +1,254 @@
+//! Exact counts that repeat: processes, netlink sends, system calls, instructions, peak memory, sizes.
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::cases::Places;
+use crate::contender::{Contender, Endpoint, Shape, Verb, Who};
+use crate::process::Invocation;
+use crate::world::World;
+use crate::{instructions, memory};
+
+/// The plugins that are compared by size where a suite has them.
+const PLUGINS: [&str; 7] = ["bridge", "host", "none", "loopback", "host-local", "host-local-ipam", "cnm"];
+
+/// What one verb costs.
+#[derive(Debug, Clone)]
+pub struct Counts {
+    /// The contender.
+    pub who: Who,
+    /// The verb.
+    pub verb: Verb,
+    /// Programs executed besides the first.
+    pub children: usize,
+    /// `sendto`, `sendmsg` and `write` calls on netlink sockets, all processes together.
+    pub netlink_sends: usize,
+    /// System calls, all processes together.
+    pub system_calls: usize,
+    /// Instructions in user space, or why they cannot be counted.
+    pub instructions: Result<u64, String>,
+    /// Peak resident memory of the plugin's own process, KiB.
+    pub peak_kib: u64,
+}
+
+/// Size of one suite or program.
+#[derive(Debug, Clone)]
+pub struct Size {
+    /// Whose.
+    pub what: String,
+    /// Bytes; a file with several names counts once.
+    pub bytes: u64,
+    /// The names.
+    pub names: String,
+}
+
+impl Counts {
+    /// For programs.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "who": self.who.as_str(), "verb": self.verb.as_str(), "children": self.children,
+            "netlink_sends": self.netlink_sends, "system_calls": self.system_calls,
+            "instructions": self.instructions.as_ref().ok(), "peak_kib": self.peak_kib,
+        })
+    }
+}
+
+impl Size {
+    /// For programs.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({"what": self.what, "bytes": self.bytes, "names": self.names})
+    }
+}
+
+/// Counts every verb of every contender, beside one endpoint that is present already.
+///
+/// # Errors
+/// When an operation fails or strace is missing.
+pub fn take(places: &Places) -> Result<Vec<Counts>> {
+    let shape = Shape { dual_stack: false, backend: "nftables" };
+    let mut all = Vec::new();
+    for contender in places.contenders(shape) {
+        all.extend(of(&contender).with_context(|| contender.who.as_str())?);
+    }
+    Ok(all)
+}
+
+/// Counts every verb of one contender.
+///
+/// # Errors
+/// When an operation fails or strace is missing.
+pub fn of(contender: &Contender) -> Result<Vec<Counts>> {
+    let world = World::new(2)?;
+    contender.prepare(&world)?;
+    let sandbox = |number: usize| world.sandboxes()[number].clone();
+    let present = contender.invocation(Verb::Add, &Endpoint { number: 0, sandbox: sandbox(0) }, None);
+    world.run(move || present.run())??;
+    let contender = contender.clone();
+    let sandbox = sandbox(1);
+    world.run(move || every_verb(&contender, &sandbox))?
+}
+
+fn every_verb(contender: &Contender, sandbox: &Path) -> Result<Vec<Counts>> {
+    let verbs = [Verb::Version, Verb::Status, Verb::Add, Verb::Check, Verb::Del];
+    let mut all: HashMap<&str, (Traced, Result<u64, String>, u64)> = HashMap::new();
+    let verbs: Vec<Verb> = verbs.into_iter().filter(|verb| contender.can(*verb)).collect();
+    // Three lives of an endpoint: traced, under the instruction counter, with its memory watched.
+    for (life, number) in (1..=3).enumerate() {
+        let endpoint = Endpoint { number, sandbox: sandbox.to_owned() };
+        let mut previous: Option<String> = None;
+        for verb in &verbs {
+            let invocation = contender.invocation(*verb, &endpoint, previous.as_deref());
+            let entry = all.entry(verb.as_str()).or_insert((Traced::default(), Ok(0), 0));
+            let output = match life {
+                0 => {
+                    let (traced, output) = trace(&invocation)?;
+                    entry.0 = traced;
+                    output
+                }
+                1 => {
+                    let (count, output) = instructions::count(&invocation)?;
+                    entry.1 = count;
+                    output
+                }
+                _ => {
+                    let (peak, output) = memory::peak(&invocation)?;
+                    entry.2 = peak;
+                    output
+                }
+            };
+            if *verb == Verb::Add {
+                previous = Some(output);
+            }
+        }
+    }
+    Ok(verbs
+        .into_iter()
+        .filter_map(|verb| {
+            let (traced, instructions, peak_kib) = all.remove(verb.as_str())?;
+            Some(Counts {
+                who: contender.who,
+                verb,
+                children: traced.programs.saturating_sub(1),
+                netlink_sends: traced.netlink_sends,
+                system_calls: traced.system_calls,
+                instructions,
+                peak_kib,
+            })
+        })
+        .collect())
+}
+
+/// What strace saw.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Traced {
+    programs: usize,
+    netlink_sends: usize,
+    system_calls: usize,
+}
+
+/// Runs it under strace.
+fn trace(invocation: &Invocation) -> Result<(Traced, String)> {
+    let log = format!("/run/strace.{}", std::process::id());
+    let mut traced = invocation.clone();
+    traced.program = "/usr/bin/strace".into();
+    traced.arguments = ["-f", "-qq", "-yy", "-s", "0", "-o", &log].map(String::from).to_vec();
+    traced.arguments.push(invocation.program.display().to_string());
+    ensure!(traced.program.is_file(), "strace is missing: apt-get install strace");
+    let output = traced.command()?.stderr(Stdio::piped()).output().context("start strace")?;
+    if !output.status.success() {
+        bail!("under strace: {} {}", output.status, String::from_utf8_lossy(&output.stdout));
+    }
+    let text = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
+    std::fs::remove_file(&log)?;
+    Ok((read_trace(&text), String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+/// Each line is `pid call(…) = …`; a call that another process interrupted has a second line, `resumed`.
+fn read_trace(text: &str) -> Traced {
+    let mut traced = Traced::default();
+    for line in text.lines() {
+        let Some((_, call)) = line.split_once(' ') else { continue };
+        let call = call.trim_start();
+        if call.starts_with("<...") && call.contains("execve resumed") && line.ends_with("= 0") {
+            traced.programs += 1;
+        }
+        if call.starts_with(['<', '+', '-']) {
+            continue;
+        }
+        traced.system_calls += 1;
+        if call.starts_with("execve(") && line.ends_with("= 0") {
+            traced.programs += 1;
+        }
+        let sends = ["sendto(", "sendmsg(", "sendmmsg(", "write("].iter().any(|name| call.starts_with(name));
+        // The descriptor is the first argument: `sendto(4<NETLINK:[ROUTE:123]>, …`.
+        let on_netlink = call.split(',').next().is_some_and(|first| first.contains("<NETLINK"));
+        if sends && on_netlink {
+            traced.netlink_sends += 1;
+        }
+    }
+    traced
+}
+
+/// Sizes of the suites. The reference has a program for each plugin; only those that we have, too, are counted.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn sizes(places: &Places) -> Result<Vec<Size>> {
+    let mut sizes = Vec::new();
+    for (what, folder) in [("ours", &places.ours), ("reference", &places.reference)] {
+        if let Some(folder) = folder {
+            sizes.push(size(what, folder)?);
+        }
+    }
+    if let Some(floor) = &places.floor {
+        sizes.push(Size { what: String::from("floor"), bytes: floor.metadata()?.len(), names: String::from("floor") });
+    }
+    Ok(sizes)
+}
+
+/// Size of the plugins in one folder.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn size(what: &str, folder: &Path) -> Result<Size> {
+    let mut files = HashMap::new();
+    let mut names = Vec::new();
+    for name in PLUGINS {
+        if let Ok(file) = folder.join(name).metadata() {
+            files.insert((file.dev(), file.ino()), file.len());
+            names.push(name);
+        }
+    }
+    ensure!(!names.is_empty(), "no plugins in {}", folder.display());
+    Ok(Size { what: what.to_owned(), bytes: files.values().sum(), names: names.join(" ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_counted() {
+        let text = "\
+10 execve(\"/bin/bridge\"..., [\"bridge\"...], 0x7 /* 9 vars */) = 0
+10 sendto(4<NETLINK:[ROUTE:10]>, [{...}], 108, 0, NULL, 0) = 108
+10 write(1<pipe:[5]>, \"<NETLINK\"..., 3) = 3
+10 vfork( <unfinished ...>
+11 execve(\"/usr/sbin/nft\"..., [\"nft\"...], 0x7 <unfinished ...>
+10 <... vfork resumed>) = 11
+11 <... execve resumed>) = 0
+11 execve(\"/nowhere\"..., [\"x\"...], 0x7) = -1 ENOENT (No such file or directory)
+11 +++ exited with 0 +++
+10 --- SIGCHLD {...} ---
+10 sendmsg(4<NETLINK:[NETFILTER:10]>, {...}, 0) = 20
+";
+        assert_eq!(read_trace(text), Traced { programs: 2, netlink_sends: 2, system_calls: 7 });
+    }
+}
