@@ -1,7 +1,9 @@
 //! The shape of every plugin, and the request that it serves.
 
-use crate::json::{Json, Node};
-use crate::{AddResult, CniArgs, Error, Version};
+use std::fmt;
+
+use crate::json::Json;
+use crate::{AddResult, Error, Version};
 
 /// The verb of a call: `CNI_COMMAND`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,36 @@ pub enum Command {
     Status,
     /// Tell the supported versions (since 0.2.0).
     Version,
+}
+
+impl Command {
+    /// Every verb.
+    pub const ALL: &'static [Self] = &[Self::Add, Self::Del, Self::Check, Self::Gc, Self::Status, Self::Version];
+
+    /// The verb with exactly this text; case matters.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|command| command.as_str() == text)
+    }
+
+    /// The value of `CNI_COMMAND`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "ADD",
+            Self::Del => "DEL",
+            Self::Check => "CHECK",
+            Self::Gc => "GC",
+            Self::Status => "STATUS",
+            Self::Version => "VERSION",
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// One (container, interface) pair: `cni.dev/valid-attachments`.
@@ -54,14 +86,6 @@ pub struct Request {
     pub network: String,
     /// `cniVersion`, 0.1.0 when absent.
     pub version: Version,
-}
-
-impl Request {
-    /// The root of the configuration, for reading it field by field.
-    #[must_use]
-    pub fn conf(&self) -> Node<'_> {
-        Node::root(&self.conf)
-    }
 }
 
 /// A CNI plugin: what `respond` needs to serve every verb. IPAM plugins and interface plugins alike.
@@ -106,41 +130,4 @@ pub trait Plugin {
     /// # Errors
     /// Code 50 or 51 with what is missing and how to mend it.
     fn status(&self, request: &Request) -> Result<(), Error>;
-}
-
-impl Request {
-    /// `CNI_ARGS` for a plugin that understands the keys `known`.
-    ///
-    /// # Errors
-    /// Code 4 when the text is malformed or has unknown keys without `IgnoreUnknown`.
-    pub fn cni_args(&self, known: &[&str]) -> Result<CniArgs, Error> {
-        CniArgs::parse(&self.args, known)
-    }
-
-    /// `prevResult`, by whatever known version it carries.
-    ///
-    /// # Errors
-    /// Code 6 or 7 when it is there but not a result.
-    pub fn prev_result(&self) -> Result<Option<AddResult>, Error> {
-        self.conf().object("prevResult")?.map(|node| AddResult::parse(&node, self.version)).transpose()
-    }
-
-    /// `runtimeConfig`, when present.
-    ///
-    /// # Errors
-    /// Code 6 when it is not an object.
-    pub fn runtime_config(&self) -> Result<Option<Node<'_>>, Error> {
-        self.conf().object("runtimeConfig")
-    }
-
-    /// `args.cni`, when present.
-    ///
-    /// # Errors
-    /// Code 6 when one of the two is not an object.
-    pub fn args_cni(&self) -> Result<Option<Node<'_>>, Error> {
-        match self.conf().object("args")? {
-            Some(args) => args.object("cni"),
-            None => Ok(None),
-        }
-    }
 }
