@@ -6,7 +6,7 @@ PREFIX  ?= /opt/cni/bin
 BINDIR  ?= /usr/local/bin
 DESTDIR ?=
 # Endpoints that `make bench` attaches with each contender.
-ROUNDS  ?= 200
+ENDPOINTS ?= 200
 
 PLUGINS := bridge host none loopback host-local-ipam host-local
 OUT     := $(or $(CARGO_TARGET_DIR),target)
@@ -34,7 +34,7 @@ bench: all ## compare with the reference plugins and the kernel floor (root); wr
 	@scripts/need bench
 	scripts/cargo-static build --release $(LOCKED) -p cnm-benches
 	@triple=$$(scripts/static-target) && \
-	"$(OUT)/$$triple/release/bench" --ours bin --rounds $(ROUNDS) --json "$(OUT)/bench.json"
+	"$(OUT)/$$triple/release/bench" --ours bin --endpoints $(ENDPOINTS) --json "$(OUT)/bench.json"
 
 check: ## formatting, lints and documentation, no warning allowed
 	$(CARGO) fmt --all --check

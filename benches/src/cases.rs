@@ -7,17 +7,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use crate::contender::{Contender, Endpoint, Shape, Verb, Who};
-use crate::process::Outcome;
+use crate::process::{Invocation, Outcome};
 use crate::statistics::Sample;
 use crate::world::World;
 
 /// Operations under way at once in the parallel case.
 pub const CONCURRENCY: usize = 16;
-/// Endpoints of one parallel batch.
-const BATCH: usize = 5 * CONCURRENCY;
-/// A sequential case ends after this time even when rounds are left, but not before [`FEWEST`].
+/// A case ends after this time even when rounds are left, but not before [`FEWEST`] rounds.
 const LONGEST: Duration = Duration::from_secs(40);
-const FEWEST: usize = 20;
+const FEWEST: usize = 3;
 
 /// Where the contenders are. One that is `None` is left out, and the report says so.
 #[derive(Debug, Clone, Default)]
@@ -41,9 +39,13 @@ pub struct Case {
     pub present: usize,
     /// In this order for each endpoint; DEL last.
     pub verbs: Vec<Verb>,
-    /// Whether [`CONCURRENCY`] operations run at once.
-    pub parallel: bool,
-    /// Endpoints (sequential) or batches (parallel) for each contender.
+    /// Endpoints that one contender attaches before it detaches them and the next has its turn. With 1 the processor
+    /// has slept before every operation, since the kernel sleeps in DEL; with more it is awake, as while containers
+    /// start.
+    pub block: usize,
+    /// Operations under way at once.
+    pub concurrency: usize,
+    /// Turns of each contender.
     pub rounds: usize,
 }
 
@@ -79,31 +81,30 @@ impl Places {
     }
 }
 
-/// All cases; `rounds` endpoints for each contender in the long ones.
+/// All cases; `endpoints` for each contender in the long ones.
 #[must_use]
-pub fn all(rounds: usize) -> Vec<Case> {
+pub fn all(endpoints: usize) -> Vec<Case> {
     let plain = Shape { dual_stack: false, backend: "nftables" };
-    let case = |name: &str, shape, present, rounds| Case {
+    let case = |name: &str, block: usize, endpoints: usize| Case {
         name: name.to_owned(),
-        shape,
-        present,
+        shape: plain,
+        present: 0,
         verbs: vec![Verb::Add, Verb::Del],
-        parallel: false,
-        rounds,
+        block,
+        concurrency: 1,
+        rounds: endpoints.div_ceil(block).max(FEWEST),
     };
-    let mut every = case("IPv4, first endpoint", plain, 0, rounds);
-    every.verbs = vec![Verb::Version, Verb::Status, Verb::Add, Verb::Check, Verb::Del];
-    let mut parallel = case("IPv4, 16 in parallel", plain, 0, rounds.div_ceil(BATCH).max(2));
-    parallel.parallel = true;
-    let few = rounds.div_ceil(4).max(FEWEST);
+    let present = |present: usize| Case { present, ..case(&format!("IPv4, {present} present"), 10, endpoints / 4) };
+    let verbs = vec![Verb::Version, Verb::Status, Verb::Add, Verb::Check, Verb::Del];
     vec![
-        every,
-        parallel,
-        case("IPv4, 1 present", plain, 1, few),
-        case("IPv4, 100 present", plain, 100, few),
-        case("IPv4, 900 present", plain, 900, few),
-        case("IPv4, first, iptables", Shape { backend: "iptables", ..plain }, 0, few),
-        case("dual stack, first", Shape { dual_stack: true, ..plain }, 0, few),
+        Case { verbs, ..case("IPv4, one by one", 20, endpoints) },
+        Case { concurrency: CONCURRENCY, ..case("IPv4, 16 in parallel", 5 * CONCURRENCY, endpoints) },
+        case("IPv4, alone, after idling", 1, endpoints / 2),
+        present(1),
+        present(100),
+        present(900),
+        Case { shape: Shape { backend: "iptables", ..plain }, ..case("IPv4, iptables", 20, endpoints / 4) },
+        Case { shape: Shape { dual_stack: true, ..plain }, ..case("dual stack", 20, endpoints / 4) },
     ]
 }
 
@@ -115,53 +116,33 @@ impl Case {
     pub fn run(&self, places: &Places) -> Result<Vec<Row>> {
         let mut parties = Vec::new();
         for contender in places.contenders(self.shape) {
-            let free = if self.parallel { BATCH } else { 1 };
-            let world = World::new(self.present + free).context("make a world")?;
+            let world = World::new(self.present + self.block).context("make a world")?;
             contender.prepare(&world)?;
             let mut party = Party { contender, world, next: 0, times: Vec::new() };
             party.fill(self.present)?;
             parties.push(party);
         }
-        if self.parallel {
-            self.batches(&mut parties)?
-        } else {
-            self.singles(&mut parties)?
-        }
-        let rows = parties.into_iter().flat_map(|party| {
-            let who = party.contender.who;
-            party.times.into_iter().map(move |(verb, times, wall)| {
-                let sample = if self.parallel { Sample::parallel(times, wall) } else { Sample::sequential(times) };
-                Row { case: self.name.clone(), verb, who, sample }
-            })
-        });
-        Ok(rows.collect())
-    }
-
-    fn singles(&self, parties: &mut [Party]) -> Result<()> {
         let begin = Instant::now();
-        let warm_up = 3;
-        for round in 0..self.rounds + warm_up {
+        // The first round warms up and is not recorded.
+        for round in 0..=self.rounds {
             // Who comes first changes with every round.
             for turn in 0..parties.len() {
                 let count = parties.len();
-                let party = &mut parties[(round + turn) % count];
-                party.single(&self.verbs, round >= warm_up)?;
+                parties[(round + turn) % count].turn(self, round > 0)?;
             }
             if begin.elapsed() > LONGEST && round >= FEWEST {
                 break;
             }
         }
-        Ok(())
-    }
-
-    fn batches(&self, parties: &mut [Party]) -> Result<()> {
-        for round in 0..self.rounds + 1 {
-            for turn in 0..parties.len() {
-                let count = parties.len();
-                parties[(round + turn) % count].batch(&self.verbs, round > 0)?;
-            }
-        }
-        Ok(())
+        let rows = parties.into_iter().flat_map(|party| {
+            let who = party.contender.who;
+            party.times.into_iter().map(move |(verb, times, wall)| {
+                let sample =
+                    if self.concurrency > 1 { Sample::parallel(times, wall) } else { Sample::sequential(times) };
+                Row { case: self.name.clone(), verb, who, sample }
+            })
+        });
+        Ok(rows.collect())
     }
 }
 
@@ -198,32 +179,21 @@ impl Party {
         self.times[at].2 += wall;
     }
 
-    fn single(&mut self, verbs: &[Verb], record: bool) -> Result<()> {
-        let endpoint = self.endpoints(1).remove(0);
-        let mut previous = None;
-        for verb in verbs.iter().copied().filter(|verb| self.contender.can(*verb)).collect::<Vec<_>>() {
-            let invocation = self.contender.invocation(verb, &endpoint, previous.as_deref());
-            let outcome = self.world.run(move || invocation.run())??;
-            if verb == Verb::Add {
-                previous = Some(outcome.output);
-            }
-            if record {
-                self.record(verb, &[outcome.elapsed], outcome.elapsed);
-            }
-        }
-        Ok(())
-    }
-
-    fn batch(&mut self, verbs: &[Verb], record: bool) -> Result<()> {
-        let endpoints = self.endpoints(BATCH);
+    /// One block of endpoints through all verbs.
+    fn turn(&mut self, case: &Case, record: bool) -> Result<()> {
+        let endpoints = self.endpoints(case.block);
         let mut previous: Vec<Option<String>> = vec![None; endpoints.len()];
-        for verb in verbs.iter().copied() {
+        for verb in case.verbs.iter().copied() {
+            if !self.contender.can(verb) {
+                continue;
+            }
             let invocations: Vec<_> = endpoints
                 .iter()
                 .zip(&previous)
                 .map(|(endpoint, previous)| self.contender.invocation(verb, endpoint, previous.as_deref()))
                 .collect();
-            let (outcomes, wall) = self.world.run(move || at_once(&invocations))??;
+            let concurrency = case.concurrency;
+            let (outcomes, wall) = self.world.run(move || at_once(&invocations, concurrency))??;
             if record {
                 let times: Vec<Duration> = outcomes.iter().map(|outcome| outcome.elapsed).collect();
                 self.record(verb, &times, wall);
@@ -236,12 +206,16 @@ impl Party {
     }
 }
 
-/// Runs them all, [`CONCURRENCY`] at any time; also how long it took by the clock on the wall.
-fn at_once(invocations: &[crate::process::Invocation]) -> Result<(Vec<Outcome>, Duration)> {
-    let next = AtomicUsize::new(0);
+/// Runs them all, `concurrency` at any time; also how long it took by the clock on the wall.
+fn at_once(invocations: &[Invocation], concurrency: usize) -> Result<(Vec<Outcome>, Duration)> {
     let begin = Instant::now();
+    if concurrency == 1 {
+        let outcomes = invocations.iter().map(Invocation::run).collect::<Result<Vec<_>>>()?;
+        return Ok((outcomes, begin.elapsed()));
+    }
+    let next = AtomicUsize::new(0);
     let mut outcomes = std::thread::scope(|scope| -> Result<Vec<(usize, Outcome)>> {
-        let workers: Vec<_> = (0..CONCURRENCY)
+        let workers: Vec<_> = (0..concurrency)
             .map(|_| {
                 scope.spawn(|| -> Result<Vec<(usize, Outcome)>> {
                     let mut done = Vec::new();

@@ -7,7 +7,7 @@ use cnm_benches::cases::{self, Places};
 use cnm_benches::{counts, report};
 
 const USAGE: &str = "\
-usage: bench [--ours DIR] [--reference DIR] [--floor FILE] [--json FILE] [--rounds N] [--only TEXT]
+usage: bench [--ours DIR] [--reference DIR] [--floor FILE] [--json FILE] [--endpoints N] [--only TEXT]
 
 Compares bridge + host-local + gateway + masquerade: whole-process times and exact counts. Needs root; everything
 happens in network and mount namespaces of its own.
@@ -16,13 +16,13 @@ happens in network and mount namespaces of its own.
   --reference DIR   folder of the reference plugins (/usr/lib/cni)
   --floor FILE      the floor program (beside this one)
   --json FILE       also write the results there
-  --rounds N        endpoints for each contender (200)
+  --endpoints N      endpoints for each contender (200)
   --only TEXT       only the cases whose name contains TEXT ('counts' for the counts alone)";
 
 struct Options {
     places: Places,
     json: Option<PathBuf>,
-    rounds: usize,
+    endpoints: usize,
     only: Option<String>,
     missing: Vec<String>,
 }
@@ -30,7 +30,7 @@ struct Options {
 fn options() -> Result<Option<Options>> {
     let (mut ours, mut reference) = (PathBuf::from("bin"), PathBuf::from("/usr/lib/cni"));
     let mut floor = std::env::current_exe()?.with_file_name("floor");
-    let (mut json, mut rounds, mut only) = (None, 200, None);
+    let (mut json, mut endpoints, mut only) = (None, 200, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if matches!(argument.as_str(), "-h" | "--help") {
@@ -42,7 +42,7 @@ fn options() -> Result<Option<Options>> {
             "--reference" => reference = value()?.into(),
             "--floor" => floor = value()?.into(),
             "--json" => json = Some(value()?.into()),
-            "--rounds" => rounds = value()?.parse().context("--rounds")?,
+            "--endpoints" => endpoints = value()?.parse().context("--endpoints")?,
             "--only" => only = Some(value()?),
             _ => bail!("unknown argument {argument}\n{USAGE}"),
         }
@@ -65,7 +65,7 @@ fn options() -> Result<Option<Options>> {
         ),
         floor: present(floor.clone(), floor.clone(), "run `make bench`, which builds it"),
     };
-    Ok(Some(Options { places, json, rounds, only, missing }))
+    Ok(Some(Options { places, json, endpoints, only, missing }))
 }
 
 fn main() -> Result<()> {
@@ -79,7 +79,7 @@ fn main() -> Result<()> {
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
     let mut results = report::Results::new(options.missing.clone())?;
     print!("{}", results.heading());
-    for case in cases::all(options.rounds).into_iter().filter(|case| wanted(&case.name)) {
+    for case in cases::all(options.endpoints).into_iter().filter(|case| wanted(&case.name)) {
         let rows = case.run(&options.places).with_context(|| case.name.clone())?;
         print!("{}", report::table(&rows));
         results.rows.extend(rows);
