@@ -1,0 +1,227 @@
+//! A kernel of which one chosen call fails, or everything from one call on. It counts what is asked and remembers
+//! which call it was.
+
+use std::net::IpAddr;
+
+use cnm::{
+    Backend, Change, Claimed, Firewall, Intent, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Owner, OwnerTag,
+    Place, Route, RouteLookup,
+};
+use ipnet::IpNet;
+
+use crate::EIO;
+use crate::port::describe;
+
+/// What goes wrong. Calls are counted from 1; each change of [`Kernel::apply`] is one call, and so is each of the
+/// firewall's methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing: for counting.
+    Never,
+    /// The call is refused and nothing was done.
+    Refused {
+        /// Which.
+        call: usize,
+        /// With what.
+        errno: i32,
+    },
+    /// The call is done, but its answer is an error.
+    AnswerLost {
+        /// Which.
+        call: usize,
+        /// With what.
+        errno: i32,
+    },
+    /// The process dies before this call: it and all later ones do nothing.
+    DeathBefore {
+        /// Which.
+        call: usize,
+    },
+    /// The process dies after this call: it is done, all later ones do nothing.
+    DeathAfter {
+        /// Which.
+        call: usize,
+    },
+}
+
+/// A call that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Its number, from 1.
+    pub number: usize,
+    /// Verb and object: `create address 10.1.2.3/24 on eth0 in the sandbox`.
+    pub what: String,
+}
+
+/// Whether a call is done, and whether its answer is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Fine,
+    Undone(i32),
+    Unanswered(i32),
+}
+
+/// A kernel that fails as told; else it is the kernel inside.
+#[derive(Debug, Clone)]
+pub struct Faulty<K> {
+    inner: K,
+    fault: Fault,
+    calls: Vec<String>,
+    failed: Option<Call>,
+}
+
+impl<K: Kernel> Faulty<K> {
+    /// Wraps `inner`.
+    pub const fn new(inner: K, fault: Fault) -> Self {
+        Self { inner, fault, calls: Vec::new(), failed: None }
+    }
+
+    /// The kernel inside.
+    pub const fn inner(&self) -> &K {
+        &self.inner
+    }
+
+    /// The kernel inside, past all faults.
+    pub const fn inner_mut(&mut self) -> &mut K {
+        &mut self.inner
+    }
+
+    /// The kernel inside, for good.
+    pub fn into_inner(self) -> K {
+        self.inner
+    }
+
+    /// What was asked so far, in order.
+    pub fn calls(&self) -> &[String] {
+        &self.calls
+    }
+
+    /// The call that failed (for a death: the last that the kernel saw, or the first that it did not).
+    pub const fn failed(&self) -> Option<&Call> {
+        self.failed.as_ref()
+    }
+
+    /// Counts a call and decides what becomes of it.
+    fn ask(&mut self, what: &str) -> Fate {
+        self.calls.push(what.to_owned());
+        let number = self.calls.len();
+        let fate = match self.fault {
+            Fault::Refused { call, errno } if number == call => Fate::Undone(errno),
+            Fault::AnswerLost { call, errno } if number == call => Fate::Unanswered(errno),
+            Fault::DeathBefore { call } if number >= call => Fate::Undone(EIO),
+            Fault::DeathAfter { call } if number == call => Fate::Unanswered(EIO),
+            Fault::DeathAfter { call } if number > call => Fate::Undone(EIO),
+            Fault::Never
+            | Fault::Refused { .. }
+            | Fault::AnswerLost { .. }
+            | Fault::DeathBefore { .. }
+            | Fault::DeathAfter { .. } => Fate::Fine,
+        };
+        if fate != Fate::Fine && self.failed.is_none() {
+            self.failed = Some(Call { number, what: what.to_owned() });
+        }
+        fate
+    }
+
+    /// Lets the kernel inside do it, unless it must fail.
+    fn pass<T>(&mut self, what: String, act: impl FnOnce(&mut K) -> Result<T, KernelError>) -> Result<T, KernelError> {
+        match self.ask(&what) {
+            Fate::Fine => act(&mut self.inner),
+            Fate::Undone(errno) => Err(KernelError::new(what, errno, "injected: nothing was done")),
+            Fate::Unanswered(errno) => {
+                act(&mut self.inner)?;
+                Err(KernelError::new(what, errno, "injected: the answer was lost"))
+            }
+        }
+    }
+}
+
+impl<K: Kernel> Kernel for Faulty<K> {
+    fn has_sandbox(&self) -> bool {
+        self.inner.has_sandbox()
+    }
+
+    fn random_mac(&mut self) -> Mac {
+        self.inner.random_mac()
+    }
+
+    fn create(&mut self, place: Place, spec: &LinkSpec) -> Result<Claimed, KernelError> {
+        let what = format!("create {} {} {place}", spec.kind.as_str(), spec.name);
+        self.pass(what, |inner| inner.create(place, spec))
+    }
+
+    fn apply(&mut self, place: Place, changes: &[Change]) -> Vec<Result<(), KernelError>> {
+        let one = |change: &Change| {
+            let what = format!("{} {place}", describe(change));
+            self.pass(what, |inner| inner.apply(place, std::slice::from_ref(change)).into_iter().collect())
+        };
+        changes.iter().map(one).collect()
+    }
+
+    fn link(&mut self, place: Place, name: &LinkName) -> Result<Option<Link>, KernelError> {
+        self.pass(format!("look up {name} {place}"), |inner| inner.link(place, name))
+    }
+
+    fn links(&mut self, place: Place, master: u32) -> Result<Vec<Link>, KernelError> {
+        self.pass(format!("list links {place}"), |inner| inner.links(place, master))
+    }
+
+    fn addresses(&mut self, place: Place, link: u32) -> Result<Vec<IpNet>, KernelError> {
+        self.pass(format!("list addresses {place}"), |inner| inner.addresses(place, link))
+    }
+
+    fn routes(&mut self, place: Place, link: u32) -> Result<Vec<Route>, KernelError> {
+        self.pass(format!("list routes {place}"), |inner| inner.routes(place, link))
+    }
+
+    fn route_to(&mut self, place: Place, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {
+        self.pass(format!("look up the route to {to} {place}"), |inner| inner.route_to(place, to))
+    }
+
+    fn wait_up(&mut self, name: &LinkName) -> Result<Link, KernelError> {
+        self.pass(format!("wait for {name} to come up"), |inner| inner.wait_up(name))
+    }
+
+    fn sysctl(&mut self, place: Place, key: &str) -> Result<Option<String>, KernelError> {
+        self.pass(format!("read the sysctl {key} {place}"), |inner| inner.sysctl(place, key))
+    }
+
+    fn set_sysctl(&mut self, place: Place, key: &str, value: &str) -> Result<(), KernelError> {
+        self.pass(format!("set the sysctl {key} to {value} {place}"), |inner| inner.set_sysctl(place, key, value))
+    }
+
+    fn firewall(&mut self) -> &mut dyn Firewall {
+        self
+    }
+}
+
+impl<K: Kernel> Firewall for Faulty<K> {
+    fn preferred(&mut self) -> Backend {
+        self.inner.firewall().preferred()
+    }
+
+    fn usable(&mut self, backend: Backend) -> Result<(), KernelError> {
+        self.pass(format!("see whether {backend:?} can be used"), |inner| inner.firewall().usable(backend))
+    }
+
+    fn install(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
+        let what = format!("install {} firewall elements of {}", intents.len(), owner.container);
+        self.pass(what, |inner| inner.firewall().install(owner, intents))
+    }
+
+    fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError> {
+        let what = format!("remove the firewall elements of {}", owner.container);
+        self.pass(what, |inner| inner.firewall().remove(owner, known))
+    }
+
+    fn drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError> {
+        let what = format!("compare the firewall elements of {}", owner.container);
+        self.pass(what, |inner| inner.firewall().drift(owner, intents))
+    }
+
+    fn collect(&mut self, network: &str, keep: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
+        self.pass(format!("collect the firewall elements of {network}"), |inner| {
+            inner.firewall().collect(network, keep)
+        })
+    }
+}

@@ -1,0 +1,286 @@
+//! Links: birth, changes, death and what dies with them.
+
+use cnm::{Claimed, LinkKind, LinkName, LinkSpec, Mac, Peer, PortFlags, VlanRange};
+
+use crate::device::{Bridge, Device, Kind, NsId, Port};
+use crate::memory::World;
+use crate::namespace::Refusal;
+use crate::{EADDRNOTAVAIL, EINVAL, ELOOP, ENODEV, ENOENT, EOPNOTSUPP, ERANGE};
+
+/// `ETH_MIN_MTU` and `ETH_MAX_MTU`.
+const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
+/// `ETH_DATA_LEN`.
+const DEFAULT_MTU: u32 = 1500;
+/// `IFALIASZ` without the NUL.
+const ALIAS_LENGTH: usize = 255;
+
+impl World {
+    /// `RTM_NEWLINK` with `NLM_F_EXCL`: all or nothing. `sandbox` is where a peer may be born.
+    pub(crate) fn create(&mut self, ns: NsId, sandbox: Option<NsId>, spec: &LinkSpec) -> Result<Claimed, Refusal> {
+        let master = self.find_master(ns, spec)?;
+        if spec.mac.is_some_and(|mac| !mac.is_assignable()) {
+            return Err((EADDRNOTAVAIL, ""));
+        }
+        if matches!(spec.kind, LinkKind::Veth { .. }) && spec.mtu.is_some_and(|mtu| !MTU.contains(&mtu)) {
+            return Err((EINVAL, ""));
+        }
+        self.name_is_free(ns, &spec.name)?;
+        if spec.mtu.is_some_and(|mtu| !MTU.contains(&mtu)) {
+            return Err((EINVAL, "mtu out of bounds"));
+        }
+        let claimed = match &spec.kind {
+            LinkKind::Bridge { vlan_filtering } => {
+                if *vlan_filtering && !self.vlan_filtering {
+                    return Err((EOPNOTSUPP, ""));
+                }
+                if master.is_some() {
+                    return Err((ELOOP, "Can not enslave a bridge to a bridge"));
+                }
+                self.create_bridge(ns, spec, *vlan_filtering)
+            }
+            LinkKind::Veth { peer } => {
+                let peer_ns = if peer.in_sandbox { sandbox.ok_or((EINVAL, "there is no sandbox"))? } else { ns };
+                self.name_is_free(peer_ns, &peer.name)?;
+                if peer_ns == ns && peer.name == spec.name {
+                    return Err((crate::EEXIST, ""));
+                }
+                if master.is_some_and(|master| self.device(ns, master).is_none_or(|link| link.bridge().is_none())) {
+                    return Err((EOPNOTSUPP, ""));
+                }
+                self.create_veth(ns, peer_ns, spec, peer)
+            }
+        };
+        if let Some(device) = self.device_mut(ns, claimed.index) {
+            device.group = spec.group;
+            device.promisc = spec.promisc;
+        }
+        if spec.up {
+            self.set_up(ns, claimed.index, true);
+        }
+        if let Some(master) = master {
+            self.enslave(ns, claimed.index, master);
+        }
+        self.settle();
+        Ok(claimed)
+    }
+
+    fn find_master(&self, ns: NsId, spec: &LinkSpec) -> Result<Option<u32>, Refusal> {
+        let Some(name) = &spec.master else { return Ok(None) };
+        let found = self.spaces.get(&ns).and_then(|space| space.by_name(name));
+        found.map(Some).ok_or((ENODEV, "no such master"))
+    }
+
+    fn name_is_free(&self, ns: NsId, name: &str) -> Result<(), Refusal> {
+        self.spaces.get(&ns).map_or(Err((ENODEV, "")), |space| space.name_is_free(name))
+    }
+
+    fn create_bridge(&mut self, ns: NsId, spec: &LinkSpec, vlan_filtering: bool) -> Claimed {
+        let mac = spec.mac.unwrap_or_else(|| self.random_mac());
+        let bridge = Bridge { vlan_filtering, mac_set: spec.mac.is_some(), ..Bridge::default() };
+        let device = Device::new(&spec.name, Kind::Bridge(bridge), mac, spec.mtu.unwrap_or(DEFAULT_MTU));
+        let index = self.spaces.get_mut(&ns).map_or(0, |space| space.register(device));
+        Claimed { index, peer_index: 0 }
+    }
+
+    /// The peer is registered first.
+    fn create_veth(&mut self, ns: NsId, peer_ns: NsId, spec: &LinkSpec, peer: &Peer) -> Claimed {
+        let (peer_mac, mac) =
+            (peer.mac.unwrap_or_else(|| self.random_mac()), spec.mac.unwrap_or_else(|| self.random_mac()));
+        let mtu = spec.mtu.unwrap_or(DEFAULT_MTU);
+        let next = |world: &Self, ns| world.spaces.get(&ns).map_or(0, crate::namespace::Namespace::next_index);
+        let own_index = next(self, ns) + u32::from(ns == peer_ns);
+        let twin = Device::new(&peer.name, Kind::Veth { peer_ns: ns, peer: own_index }, peer_mac, mtu);
+        let peer_index = self.spaces.get_mut(&peer_ns).map_or(0, |space| space.register(twin));
+        let own = Device::new(&spec.name, Kind::Veth { peer_ns, peer: peer_index }, mac, mtu);
+        let index = self.spaces.get_mut(&ns).map_or(0, |space| space.register(own));
+        Claimed { index, peer_index }
+    }
+
+    fn enslave(&mut self, ns: NsId, index: u32, master: u32) {
+        let filtering = self.device(ns, master).and_then(Device::bridge).is_some_and(|bridge| bridge.vlan_filtering);
+        // `default_pvid`.
+        let vlans = if filtering { vec![VlanRange { first: 1, last: 1, native: true }] } else { Vec::new() };
+        if let Some(device) = self.device_mut(ns, index) {
+            device.port = Some(Port { master, flags: PortFlags::default(), vlans });
+        }
+        self.ports_changed(ns, master);
+    }
+
+    /// A bridge looks at its ports: address and MTU follow them unless somebody has fixed them.
+    fn ports_changed(&mut self, ns: NsId, master: u32) {
+        let Some(space) = self.spaces.get_mut(&ns) else { return };
+        let ports = space.ports(master);
+        let each = || ports.iter().filter_map(|port| space.devices.get(port));
+        let lowest = each().map(|port| port.mac.0).min().unwrap_or_default();
+        let smallest = each().map(|port| port.mtu).min().unwrap_or(DEFAULT_MTU);
+        let Some(bridge) = space.devices.get_mut(&master) else { return };
+        let Some(state) = bridge.bridge_mut() else { return };
+        let mtu_set = state.mtu_set;
+        if !state.mac_set {
+            // Its new identity makes it look for a port that forwards.
+            state.carrier = state.carrier.or(Some(false));
+            bridge.mac = Mac(lowest);
+        }
+        if !mtu_set {
+            space.set_mtu(master, smallest);
+        }
+    }
+
+    /// `RTM_DELLINK`.
+    pub(crate) fn delete(&mut self, ns: NsId, name: &LinkName) -> Result<(), Refusal> {
+        let index = self.wanted(ns, name)?;
+        match self.device(ns, index).map(|device| &device.kind) {
+            Some(Kind::Loopback | Kind::Hardware) => Err((EOPNOTSUPP, "")),
+            Some(Kind::Bridge(_) | Kind::Veth { .. }) => {
+                self.remove(ns, index);
+                self.settle();
+                Ok(())
+            }
+            None => Err((ENODEV, "")),
+        }
+    }
+
+    /// Removes a link with its routes and sysctls, its twin, and its ports' membership.
+    pub(crate) fn remove(&mut self, ns: NsId, index: u32) {
+        let Some(space) = self.spaces.get_mut(&ns) else { return };
+        let Some(gone) = space.devices.remove(&index) else { return };
+        space.routes.retain(|route| route.link != index);
+        space.sysctls.vanish(&gone.name);
+        for port in space.ports(index) {
+            if let Some(device) = space.devices.get_mut(&port) {
+                device.port = None;
+            }
+        }
+        if let Some(port) = &gone.port {
+            self.ports_changed(ns, port.master);
+        }
+        if let Kind::Veth { peer_ns, peer } = gone.kind {
+            self.remove(peer_ns, peer);
+        }
+    }
+
+    pub(crate) fn wanted(&self, ns: NsId, name: &LinkName) -> Result<u32, Refusal> {
+        self.spaces.get(&ns).map_or(Err((ENODEV, "")), |space| space.wanted(name))
+    }
+
+    /// A device by the name of a request.
+    fn named(&mut self, ns: NsId, name: &LinkName) -> Result<&mut Device, Refusal> {
+        let index = self.wanted(ns, name)?;
+        self.device_mut(ns, index).ok_or((ENODEV, ""))
+    }
+
+    /// `IFF_UP`.
+    pub(crate) fn set_up(&mut self, ns: NsId, index: u32, up: bool) {
+        let Some(space) = self.spaces.get_mut(&ns) else { return };
+        let Some(device) = space.devices.get_mut(&index) else { return };
+        if device.up == up {
+            return;
+        }
+        device.up = up;
+        if up {
+            space.came_up(index);
+        } else {
+            space.went_down(index);
+        }
+        self.settle();
+    }
+
+    pub(crate) fn set_promisc(&mut self, ns: NsId, name: &LinkName, on: bool) -> Result<(), Refusal> {
+        self.named(ns, name).map(|device| device.promisc = on)
+    }
+
+    pub(crate) fn set_mac(&mut self, ns: NsId, name: &LinkName, mac: Mac) -> Result<(), Refusal> {
+        let index = self.wanted(ns, name)?;
+        let device = self.device_mut(ns, index).ok_or((ENODEV, ""))?;
+        if device.kind == Kind::Loopback {
+            return Err((EOPNOTSUPP, ""));
+        }
+        if !mac.is_assignable() {
+            return Err((EADDRNOTAVAIL, ""));
+        }
+        let changed = device.mac != mac;
+        device.mac = mac;
+        if let Some(bridge) = device.bridge_mut() {
+            bridge.mac_set = true;
+            if changed {
+                bridge.carrier = bridge.carrier.or(Some(false));
+            }
+        }
+        let master = device.master();
+        self.ports_changed(ns, master);
+        self.settle();
+        Ok(())
+    }
+
+    pub(crate) fn change_mtu(&mut self, ns: NsId, name: &LinkName, mtu: u32) -> Result<(), Refusal> {
+        let index = self.wanted(ns, name)?;
+        let device = self.device_mut(ns, index).ok_or((ENODEV, ""))?;
+        if !(MTU.contains(&mtu) || device.kind == Kind::Loopback) {
+            return Err((EINVAL, "mtu out of bounds"));
+        }
+        if let Some(bridge) = device.bridge_mut() {
+            bridge.mtu_set = true;
+        }
+        let master = device.master();
+        if let Some(space) = self.spaces.get_mut(&ns) {
+            space.set_mtu(index, mtu);
+        }
+        self.ports_changed(ns, master);
+        self.settle();
+        Ok(())
+    }
+
+    pub(crate) fn set_alias(&mut self, ns: NsId, name: &LinkName, alias: &str) -> Result<(), Refusal> {
+        if alias.len() > ALIAS_LENGTH {
+            return Err((ERANGE, "Attribute failed policy validation"));
+        }
+        self.named(ns, name).map(|device| alias.clone_into(&mut device.alias))
+    }
+
+    pub(crate) fn set_arp_notify(&mut self, ns: NsId, name: &LinkName, on: bool) -> Result<(), Refusal> {
+        let link = self.named(ns, name)?.name.clone();
+        let value = if on { "1" } else { "0" };
+        self.spaces
+            .get_mut(&ns)
+            .map_or(Err((ENODEV, "")), |space| space.sysctls.set(&format!("net/ipv4/conf/{link}/arp_notify"), value))
+    }
+
+    /// A bridge port by the name of a request, which must be there.
+    fn port(&mut self, ns: NsId, name: &LinkName) -> Result<&mut Port, Refusal> {
+        let index = self.spaces.get(&ns).and_then(|space| space.find(name)).ok_or((ENODEV, ""))?;
+        self.device_mut(ns, index).and_then(|device| device.port.as_mut()).ok_or((EOPNOTSUPP, ""))
+    }
+
+    pub(crate) fn set_port(&mut self, ns: NsId, name: &LinkName, flags: PortFlags) -> Result<(), Refusal> {
+        self.port(ns, name).map(|port| port.flags = flags)
+    }
+
+    pub(crate) fn add_vlan(&mut self, ns: NsId, name: &LinkName, range: VlanRange) -> Result<(), Refusal> {
+        let supported = self.vlan_filtering;
+        let port = self.port(ns, name)?;
+        if !supported {
+            return Err((EOPNOTSUPP, ""));
+        }
+        if range.first == 0 || range.last > 4094 || range.first > range.last {
+            return Err((EINVAL, ""));
+        }
+        if range.native {
+            port.vlans.iter_mut().for_each(|other| other.native = false);
+        }
+        if !port.vlans.contains(&range) {
+            port.vlans.push(range);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn delete_vlan(&mut self, ns: NsId, name: &LinkName, range: VlanRange) -> Result<(), Refusal> {
+        let supported = self.vlan_filtering;
+        let port = self.port(ns, name)?;
+        if !supported {
+            return Err((EOPNOTSUPP, ""));
+        }
+        let before = port.vlans.len();
+        port.vlans.retain(|other| other.first < range.first || other.last > range.last);
+        if port.vlans.len() == before && range.first == range.last { Err((ENOENT, "")) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,186 @@
+//! `cnm::Kernel` for [`Memory`]: which namespace, which object, and the words of an error.
+
+use std::net::IpAddr;
+
+use cnm::{Change, Claimed, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Place, Route, RouteLookup};
+use ipnet::IpNet;
+
+use crate::ENODEV;
+use crate::device::{Device, Kind, NsId};
+use crate::memory::Memory;
+use crate::namespace::{Namespace, Refusal, refused};
+
+impl Memory {
+    fn namespace(&self, place: Place) -> Result<&Namespace, KernelError> {
+        let ns = self.space(place)?;
+        self.world.spaces.get(&ns).ok_or_else(|| KernelError::other("enter the sandbox", "it is gone"))
+    }
+
+    fn change(&mut self, ns: NsId, change: &Change) -> Result<(), Refusal> {
+        let world = &mut self.world;
+        match change {
+            Change::Up(name, up) => world.wanted(ns, name).map(|index| world.set_up(ns, index, *up)),
+            Change::Promisc(name, on) => world.set_promisc(ns, name, *on),
+            Change::Mac(name, mac) => world.set_mac(ns, name, *mac),
+            Change::Mtu(name, mtu) => world.change_mtu(ns, name, *mtu),
+            Change::Alias(name, alias) => world.set_alias(ns, name, alias),
+            Change::ArpNotify(name, on) => world.set_arp_notify(ns, name, *on),
+            Change::Port(name, flags) => world.set_port(ns, name, *flags),
+            Change::AddVlan(name, range) => world.add_vlan(ns, name, *range),
+            Change::DeleteVlan(name, range) => world.delete_vlan(ns, name, *range),
+            Change::DeleteLink(name) => world.delete(ns, name),
+            Change::AddAddress(name, address) => self.inside(ns, |space| space.add_address(name, address)),
+            Change::DeleteAddress(name, address) => self.inside(ns, |space| space.delete_address(name, address)),
+            Change::AddRoute(route) => self.inside(ns, |space| space.add_route(route)),
+        }
+    }
+
+    fn inside(&mut self, ns: NsId, act: impl FnOnce(&mut Namespace) -> Result<(), Refusal>) -> Result<(), Refusal> {
+        self.world.spaces.get_mut(&ns).map_or(Err((ENODEV, "")), act)
+    }
+
+    fn shown(&self, ns: NsId, index: u32, device: &Device) -> Link {
+        let (parent, peer_ns) = match device.kind {
+            Kind::Veth { peer_ns, peer } => (peer, Some(peer_ns)),
+            Kind::Loopback | Kind::Hardware | Kind::Bridge(_) => (0, None),
+        };
+        let neighbours = self.world.spaces.get(&ns).map(|space| &space.neighbours);
+        let parent_netns = peer_ns.filter(|peer_ns| *peer_ns != ns).and_then(|peer_ns| {
+            let at = neighbours.and_then(|known| known.iter().position(|other| *other == peer_ns));
+            i32::try_from(at.unwrap_or_default()).ok()
+        });
+        Link {
+            index,
+            name: device.name.clone(),
+            kind: device.kind_name().to_owned(),
+            mac: Some(device.mac),
+            mtu: device.mtu,
+            master: device.master(),
+            parent,
+            parent_netns,
+            group: device.group,
+            up: device.up,
+            promisc: device.promisc,
+            operstate: self.world.operstate(device),
+            alias: device.alias.clone(),
+            vlan_filtering: device.bridge().is_some_and(|bridge| bridge.vlan_filtering),
+            port: device.port.as_ref().map(|port| port.flags),
+        }
+    }
+}
+
+impl Kernel for Memory {
+    fn has_sandbox(&self) -> bool {
+        self.sandbox.is_some()
+    }
+
+    fn random_mac(&mut self) -> Mac {
+        self.world.random_mac()
+    }
+
+    fn create(&mut self, place: Place, spec: &LinkSpec) -> Result<Claimed, KernelError> {
+        let ns = self.space(place)?;
+        let what = || format!("create {} {} {place}", spec.kind.as_str(), spec.name);
+        let claimed = self.world.create(ns, self.sandbox, spec).map_err(|refusal| refused(what(), refusal))?;
+        if let Some(sandbox) = self.sandbox {
+            for (one, other) in [(ns, sandbox), (sandbox, ns)] {
+                if let Some(space) = self.world.spaces.get_mut(&one).filter(|_| one != other) {
+                    space.netnsid(other);
+                }
+            }
+        }
+        Ok(claimed)
+    }
+
+    fn apply(&mut self, place: Place, changes: &[Change]) -> Vec<Result<(), KernelError>> {
+        let ns = match self.space(place) {
+            Ok(ns) => ns,
+            Err(error) => return changes.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let one = |change: &Change| {
+            self.change(ns, change).map_err(|refusal| refused(format!("{} {place}", describe(change)), refusal))
+        };
+        changes.iter().map(one).collect()
+    }
+
+    fn link(&mut self, place: Place, name: &LinkName) -> Result<Option<Link>, KernelError> {
+        let ns = self.space(place)?;
+        let space = self.namespace(place)?;
+        let found = space.find(name).and_then(|index| Some((index, space.devices.get(&index)?)));
+        Ok(found.map(|(index, device)| self.shown(ns, index, device)))
+    }
+
+    fn links(&mut self, place: Place, master: u32) -> Result<Vec<Link>, KernelError> {
+        let ns = self.space(place)?;
+        let all = self.namespace(place)?.devices.iter();
+        let wanted = all.filter(|(_, device)| master == 0 || device.master() == master);
+        Ok(wanted.map(|(index, device)| self.shown(ns, *index, device)).collect())
+    }
+
+    fn addresses(&mut self, place: Place, link: u32) -> Result<Vec<IpNet>, KernelError> {
+        let Some(device) = self.namespace(place)?.devices.get(&link) else { return Ok(Vec::new()) };
+        let v4 = device.v4.iter().map(|address| IpNet::V4(address.net));
+        // Linux::addresses leaves out what the kernel makes for itself.
+        let v6 = device.v6.iter().filter(|address| !address.is_link_local()).map(|address| IpNet::V6(address.net));
+        Ok(v4.chain(v6).collect())
+    }
+
+    fn routes(&mut self, place: Place, link: u32) -> Result<Vec<Route>, KernelError> {
+        Ok(self.namespace(place)?.routes_by(link))
+    }
+
+    fn route_to(&mut self, place: Place, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {
+        Ok(self.namespace(place)?.lookup(to))
+    }
+
+    fn wait_up(&mut self, name: &LinkName) -> Result<Link, KernelError> {
+        // Everything has happened already: a link that is not up will not come up by waiting.
+        let gone = || KernelError::new(format!("wait for {name} to come up"), ENODEV, "");
+        self.link(Place::Host, name)?.ok_or_else(gone)
+    }
+
+    fn sysctl(&mut self, place: Place, key: &str) -> Result<Option<String>, KernelError> {
+        Ok(self.namespace(place)?.sysctls.get(key).map(str::to_owned))
+    }
+
+    fn set_sysctl(&mut self, place: Place, key: &str, value: &str) -> Result<(), KernelError> {
+        let ns = self.space(place)?;
+        let set = |space: &mut Namespace| {
+            let before = space.ipv6_switches();
+            space.sysctls.set(key, value)?;
+            space.sysctl_changed(&before);
+            Ok(())
+        };
+        let done = self.inside(ns, set);
+        self.world.settle();
+        done.map_err(|refusal| refused(format!("set the sysctl {key} to {value} {place}"), refusal))
+    }
+
+    fn firewall(&mut self) -> &mut dyn Firewall {
+        &mut self.firewall
+    }
+}
+
+/// Verb and object of a change.
+pub(crate) fn describe(change: &Change) -> String {
+    let switch = |on: &bool| if *on { "on" } else { "off" };
+    match change {
+        Change::Up(name, true) => format!("bring {name} up"),
+        Change::Up(name, false) => format!("take {name} down"),
+        Change::Promisc(name, on) => format!("switch promiscuous mode of {name} {}", switch(on)),
+        Change::Mac(name, mac) => format!("set the MAC of {name} to {mac}"),
+        Change::Mtu(name, mtu) => format!("set the MTU of {name} to {mtu}"),
+        Change::Alias(name, _) => format!("set the alias of {name}"),
+        Change::ArpNotify(name, on) => format!("switch arp_notify of {name} {}", switch(on)),
+        Change::Port(name, _) => format!("set the port flags of {name}"),
+        Change::AddVlan(name, range) => format!("add VLAN {}-{} to {name}", range.first, range.last),
+        Change::DeleteVlan(name, range) => format!("take VLAN {}-{} from {name}", range.first, range.last),
+        Change::AddAddress(name, address) => format!("create address {} on {name}", address.net),
+        Change::DeleteAddress(name, address) => format!("delete address {} from {name}", address.net),
+        Change::AddRoute(route) => match route.gateway {
+            Some(gateway) => format!("create route {} via {gateway}", route.dst),
+            None => format!("create route {}", route.dst),
+        },
+        Change::DeleteLink(name) => format!("delete link {name}"),
+    }
+}
