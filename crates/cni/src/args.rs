@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn message(text: &str) -> String {
-        let error = CniArgs::parse(text, &["IP"]).unwrap_err();
+        let error = CniArgs::parse(text, &["IP"]).expect_err("refused");
         assert_eq!(error.code, Code::InvalidEnvironment);
         error.msg
     }
@@ -98,9 +98,9 @@ mod tests {
             ("IgnoreUnknown=1;K8S_POD_NAME=p", None),
             ("IP=x;IgnoreUnknown=0", Some("x")),
         ] {
-            assert_eq!(CniArgs::parse(text, &["IP"]).unwrap().get("IP"), ip, "{text}");
+            assert_eq!(CniArgs::parse(text, &["IP"]).expect("accepted").get("IP"), ip, "{text}");
         }
-        let args = CniArgs::parse("A=1;;B=2;IgnoreUnknown=1", &[]).unwrap();
+        let args = CniArgs::parse("A=1;;B=2;IgnoreUnknown=1", &[]).expect("accepted");
         assert_eq!(args.pairs().collect::<Vec<_>>(), [("A", "1"), ("B", "2"), ("IgnoreUnknown", "1")]);
     }
 

@@ -137,14 +137,14 @@ mod tests {
     fn empty_is_absent() {
         let error =
             call("ADD", &[("CNI_CONTAINERID", "c"), ("CNI_NETNS", ""), ("CNI_IFNAME", "e"), ("CNI_PATH", "/x")]);
-        assert_eq!(error.unwrap_err().msg, "required env variables [CNI_NETNS] missing");
+        assert_eq!(error.expect_err("refused").msg, "required env variables [CNI_NETNS] missing");
     }
 
     #[test]
     fn invalid_comes_before_missing() {
-        let error = call("ADD", &[("CNI_CONTAINERID", "a/b")]).unwrap_err();
+        let error = call("ADD", &[("CNI_CONTAINERID", "a/b")]).expect_err("refused");
         assert_eq!((error.msg.as_str(), error.details.as_str()), ("invalid characters in containerID", "a/b"));
-        let error = call("DEL", &[("CNI_IFNAME", "a b")]).unwrap_err();
+        let error = call("DEL", &[("CNI_IFNAME", "a b")]).expect_err("refused");
         assert_eq!(error.msg, "interface name contains / or : or whitespace characters");
     }
 
@@ -152,14 +152,14 @@ mod tests {
     fn only_required_variables_are_checked() {
         let dummy = [("CNI_CONTAINERID", "/"), ("CNI_IFNAME", "a b"), ("CNI_PATH", "dummy")];
         for command in ["VERSION", "GC", "STATUS"] {
-            let environment = call(command, &dummy).unwrap();
+            let environment = call(command, &dummy).expect("accepted");
             assert_eq!((environment.container_id.as_str(), environment.ifname.as_str()), ("", ""), "{command}");
         }
     }
 
     #[test]
     fn everything_arrives() {
-        let environment = call("ADD", &ALL).unwrap();
+        let environment = call("ADD", &ALL).expect("accepted");
         assert_eq!(environment.verb, Verb::Known(Command::Add));
         assert_eq!(environment.netns.as_deref(), Some("/run/netns/a"));
         assert_eq!((environment.args.as_str(), environment.path.as_str()), ("A=B", "/opt/cni/bin"));
@@ -169,7 +169,7 @@ mod tests {
         {
             let mut variables = ALL.to_vec();
             variables.push(("CNI_NETNS_OVERRIDE", value));
-            assert_eq!(call("ADD", &variables).unwrap().netns_override, accepted, "{value}");
+            assert_eq!(call("ADD", &variables).expect("accepted").netns_override, accepted, "{value}");
         }
     }
 

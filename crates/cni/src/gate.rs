@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     fn refused(command: Command, text: &str) -> (u32, String) {
-        let error = admit(command, text, Version::ALL).unwrap_err();
+        let error = admit(command, text, Version::ALL).expect_err("refused");
         (error.code.number(), error.to_string())
     }
 
@@ -97,7 +97,7 @@ mod tests {
             let expected = format!("incompatible CNI versions; config is \"{text}\", plugin supports {list}");
             assert_eq!(refused(Command::Add, text), (1, expected));
         }
-        let old = admit(Command::Add, "", &[Version::V0_4_0, Version::V1_0_0]).unwrap_err();
+        let old = admit(Command::Add, "", &[Version::V0_4_0, Version::V1_0_0]).expect_err("refused");
         assert_eq!(old.details, r#"config is "0.1.0", plugin supports ["0.4.0" "1.0.0"]"#);
     }
 
@@ -111,7 +111,7 @@ mod tests {
                 if *version >= since {
                     assert_eq!(admitted, Ok(*version));
                 } else {
-                    let error = admitted.unwrap_err();
+                    let error = admitted.expect_err("refused");
                     assert_eq!(
                         (error.code.number(), error.msg),
                         (1, format!("config version does not allow {command}"))
@@ -121,7 +121,7 @@ mod tests {
             assert_eq!(refused(command, ""), (1, format!("config version does not allow {command}")));
             assert_eq!(refused(command, "9.9.9"), (1, format!("plugin version does not allow {command}")));
         }
-        let old = admit(Command::Gc, "1.1.0", &[Version::V1_0_0]).unwrap_err();
+        let old = admit(Command::Gc, "1.1.0", &[Version::V1_0_0]).expect_err("refused");
         assert_eq!(old.msg, "plugin version does not allow GC");
     }
 

@@ -72,17 +72,17 @@ mod tests {
             assert_eq!(validate_network_name(good), Ok(()), "{good}");
         }
         for bad in ["_a", ".", "..", "../x", "a/b", "-a", "a b", "a\n", "é", "a\0"] {
-            let error = validate_container_id(bad).unwrap_err();
+            let error = validate_container_id(bad).expect_err("refused");
             assert_eq!(
                 (error.code, error.msg.as_str()),
                 (Code::InvalidEnvironment, "invalid characters in containerID")
             );
             assert_eq!(error.details, bad);
-            let error = validate_network_name(bad).unwrap_err();
+            let error = validate_network_name(bad).expect_err("refused");
             assert_eq!((error.code.number(), error.msg.as_str()), (7, "invalid characters found in network name"));
             assert_eq!(error.details, bad);
         }
-        assert_eq!(validate_network_name("").unwrap_err().msg, "missing network name");
+        assert_eq!(validate_network_name("").expect_err("refused").msg, "missing network name");
     }
 
     #[test]
@@ -90,15 +90,15 @@ mod tests {
         for good in ["eth0", "0123456789abcde", "a@b", "...", "\u{e9}th0"] {
             assert_eq!(validate_ifname(good), Ok(()), "{good}");
         }
-        let long = validate_ifname("0123456789abcdef").unwrap_err();
+        let long = validate_ifname("0123456789abcdef").expect_err("refused");
         assert_eq!(long.to_string(), "interface name is too long; interface name should be less than 16 characters");
         // Eight characters, sixteen bytes: the kernel counts bytes.
-        assert_eq!(validate_ifname(&"é".repeat(8)).unwrap_err().msg, "interface name is too long");
+        assert_eq!(validate_ifname(&"é".repeat(8)).expect_err("refused").msg, "interface name is too long");
         for bad in [".", ".."] {
-            assert_eq!(validate_ifname(bad).unwrap_err().msg, "interface name is . or ..");
+            assert_eq!(validate_ifname(bad).expect_err("refused").msg, "interface name is . or ..");
         }
         for bad in ["a/b", "a:b", "a b", "a\tb", "a\u{a0}b", "a\u{2003}b", "a\u{85}b"] {
-            let error = validate_ifname(bad).unwrap_err();
+            let error = validate_ifname(bad).expect_err("refused");
             assert_eq!(error.msg, "interface name contains / or : or whitespace characters", "{bad:?}");
             assert_eq!(error.code, Code::InvalidEnvironment);
         }

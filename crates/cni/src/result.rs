@@ -18,6 +18,14 @@ pub struct AddResult {
     pub dns: Dns,
 }
 
+impl AddResult {
+    /// The interface that carries `ip`, when `ip` names one of those listed.
+    #[must_use]
+    pub fn interface_of(&self, ip: &Ip) -> Option<&Interface> {
+        self.interfaces.get(ip.interface?)
+    }
+}
+
 /// An interface on the host or in a sandbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interface {

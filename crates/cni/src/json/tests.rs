@@ -6,7 +6,7 @@ use super::*;
 use crate::{Code, Error};
 
 fn parse(text: &str) -> Json {
-    Json::parse(text.as_bytes()).unwrap()
+    Json::parse(text.as_bytes()).expect("accepted")
 }
 
 fn failure<T>(result: Result<T, Error>) -> (u32, String) {
@@ -20,25 +20,25 @@ fn failure<T>(result: Result<T, Error>) -> (u32, String) {
 fn keys_in_any_case_and_the_last_wins() {
     let conf = parse(r#"{"IpMasq":true,"mtu":1,"MTU":2,"Mtu":null,"\u017fub\u212aey":"x","unknown":{}}"#);
     let node = Node::root(&conf);
-    assert!(node.flag("ipMasq").unwrap());
-    assert_eq!(node.integer("mtu").unwrap(), Some(2), "the last one that is not null, whatever its case");
-    assert_eq!(node.string("subkey").unwrap(), Some("x"));
-    assert_eq!(node.string("absent").unwrap(), None);
+    assert!(node.flag("ipMasq").expect("accepted"));
+    assert_eq!(node.integer("mtu").expect("accepted"), Some(2), "the last one that is not null, whatever its case");
+    assert_eq!(node.string("subkey").expect("accepted"), Some("x"));
+    assert_eq!(node.string("absent").expect("accepted"), None);
 }
 
 #[test]
 fn null_and_empty() {
     let conf = parse(r#"{"a":null,"s":"","o":{},"l":[],"n":[null]}"#);
     let node = Node::root(&conf);
-    assert!(node.get("a").unwrap().is_none() && node.object("a").unwrap().is_none());
-    assert_eq!((node.string("s").unwrap(), node.text("s").unwrap()), (Some(""), None));
-    assert_eq!((node.ip("s").unwrap(), node.cidr("s").unwrap()), (None, None));
-    assert!(node.object("o").unwrap().is_some());
-    assert!(node.list("l").unwrap().is_empty() && node.list("a").unwrap().is_empty());
-    assert_eq!(node.strings("n").unwrap(), [""]);
-    assert!(!node.flag("a").unwrap());
-    assert_eq!(node.optional_flag("a").unwrap(), None);
-    assert!(Node::root(&Json::Null).get("x").unwrap().is_none(), "a null document is an empty one");
+    assert!(node.get("a").expect("accepted").is_none() && node.object("a").expect("accepted").is_none());
+    assert_eq!((node.string("s").expect("accepted"), node.text("s").expect("accepted")), (Some(""), None));
+    assert_eq!((node.ip("s").expect("accepted"), node.cidr("s").expect("accepted")), (None, None));
+    assert!(node.object("o").expect("accepted").is_some());
+    assert!(node.list("l").expect("accepted").is_empty() && node.list("a").expect("accepted").is_empty());
+    assert_eq!(node.strings("n").expect("accepted"), [""]);
+    assert!(!node.flag("a").expect("accepted"));
+    assert_eq!(node.optional_flag("a").expect("accepted"), None);
+    assert!(Node::root(&Json::Null).get("x").expect("accepted").is_none(), "a null document is an empty one");
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn paths_and_values_in_messages() {
     let conf =
         parse(r#"{"IPAM":{"ranges":[[{"subnet":"10.1.0.0/16"},{"subnet":"10.1.2.0"}]],"gateway":"x"},"mtu":1500.0}"#);
     let root = Node::root(&conf);
-    let ipam = root.object("ipam").unwrap().unwrap();
-    let set = ipam.list("ranges").unwrap()[0].as_list().unwrap();
+    let ipam = root.object("ipam").expect("accepted").expect("accepted");
+    let set = ipam.list("ranges").expect("accepted")[0].as_list().expect("accepted");
     assert_eq!(set[1].path(), "ipam.ranges[0][1]");
     assert_eq!(
         failure(set[1].cidr("subnet")),
@@ -60,7 +60,7 @@ fn paths_and_values_in_messages() {
     assert_eq!(failure(ipam.string("ranges")).0, 6);
     assert_eq!(failure(root.list("ipam")).0, 6);
     assert_eq!(
-        failure(set[0].get("subnet").unwrap().unwrap().get("x")).1,
+        failure(set[0].get("subnet").expect("accepted").expect("accepted").get("x")).1,
         r#"ipam.ranges[0][0].subnet: expected an object, got "10.1.0.0/16""#
     );
     assert_eq!(
@@ -82,7 +82,7 @@ fn the_document_itself_may_have_a_name() {
 fn numbers_within_bounds() {
     let conf = parse(r#"{"vlan":4095,"low":-1,"big":18446744073709551615,"text":"5","ok":4094}"#);
     let node = Node::root(&conf);
-    assert_eq!(node.number("ok", 0_u16..=4094).unwrap(), Some(4094));
+    assert_eq!(node.number("ok", 0_u16..=4094).expect("accepted"), Some(4094));
     assert_eq!(
         failure(node.number("vlan", 0_u16..=4094)),
         (7, "vlan: expected a whole number from 0 to 4094, got 4095".to_owned())
@@ -93,22 +93,22 @@ fn numbers_within_bounds() {
         (6, "big: expected a whole number, got 18446744073709551615".to_owned())
     );
     assert_eq!(failure(node.number("text", 0_u32..=9)).0, 6);
-    assert_eq!(node.number("absent", 0_u32..=9).unwrap(), None);
+    assert_eq!(node.number("absent", 0_u32..=9).expect("accepted"), None);
 }
 
 #[test]
 fn maps_keep_their_letters() {
     let conf = parse(r#"{"sysctl":{"a":"1","A":"2","a":"3","n":null}}"#);
-    assert_eq!(Node::root(&conf).string_map("sysctl").unwrap(), [("A", "2"), ("a", "3"), ("n", "")]);
-    assert_eq!(Node::root(&conf).string_map("absent").unwrap(), []);
+    assert_eq!(Node::root(&conf).string_map("sysctl").expect("accepted"), [("A", "2"), ("a", "3"), ("n", "")]);
+    assert_eq!(Node::root(&conf).string_map("absent").expect("accepted"), []);
 }
 
 #[test]
 fn elements() {
     let conf = parse(r#"{"ips":["10.0.0.1","10.0.0.1/8",7,null]}"#);
-    let ips = Node::root(&conf).list("ips").unwrap();
-    assert_eq!(ips[0].as_ip().unwrap().to_string(), "10.0.0.1");
-    assert_eq!(ips[1].as_cidr().unwrap().to_string(), "10.0.0.1/8");
+    let ips = Node::root(&conf).list("ips").expect("accepted");
+    assert_eq!(ips[0].as_ip().expect("accepted").to_string(), "10.0.0.1");
+    assert_eq!(ips[1].as_cidr().expect("accepted").to_string(), "10.0.0.1/8");
     assert_eq!(failure(ips[1].as_ip()).1, r#"ips[1]: expected an IP address, got "10.0.0.1/8""#);
     assert_eq!(failure(ips[2].as_ip()).1, "ips[2]: expected a string, got 7");
     assert_eq!(failure(ips[3].as_ip()).1, "ips[3]: expected an IP address, got null");
@@ -144,8 +144,8 @@ fn depth_is_bounded() {
 
 #[test]
 fn bytes_that_are_no_text() {
-    let conf = Json::parse(b"{\"name\":\"a\xffb\"}").unwrap();
-    assert_eq!(Node::root(&conf).string("name").unwrap(), Some("a\u{fffd}b"));
+    let conf = Json::parse(b"{\"name\":\"a\xffb\"}").expect("accepted");
+    assert_eq!(Node::root(&conf).string("name").expect("accepted"), Some("a\u{fffd}b"));
 }
 
 #[test]
@@ -206,8 +206,8 @@ proptest! {
 
     #[test]
     fn order_and_duplicates_survive(json in any_json()) {
-        prop_assert_eq!(&Json::parse(json.to_string().as_bytes()).unwrap(), &json);
-        prop_assert_eq!(&Json::parse(json.pretty().as_bytes()).unwrap(), &json);
+        prop_assert_eq!(&Json::parse(json.to_string().as_bytes()).expect("accepted"), &json);
+        prop_assert_eq!(&Json::parse(json.pretty().as_bytes()).expect("accepted"), &json);
     }
 
     #[test]
