@@ -2,7 +2,7 @@
 
 use cni::{AddResult, Error, Request};
 
-use crate::{Backend, Owner, Resource};
+use crate::{Backend, Mac, Owner, Resource};
 
 /// What a driver may know of the host beside its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +38,28 @@ pub struct Wiring {
     pub port: Option<String>,
     /// Link in the sandbox whose addresses are announced once the port forwards.
     pub announce: Option<String>,
+    /// What the result also tells, as the kernel has it after everything.
+    pub observe: Option<Observe>,
     /// The result, interfaces without hardware addresses: the lifecycle fills these in from the kernel.
     pub result: AddResult,
+}
+
+/// Links whose state a result reports although this call has not made them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observe {
+    /// lo of the sandbox with its addresses.
+    Loopback,
+    /// Every link of the host with its addresses.
+    Host,
+}
+
+/// Which sandboxes a driver accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Only a namespace other than the plugin's own (error 8 otherwise), as every CNI plugin.
+    Private,
+    /// Only the plugin's own: the host network.
+    Host,
 }
 
 /// Something that STATUS asks for.
@@ -49,6 +69,13 @@ pub enum Need {
     Firewall(Backend),
     /// A link of the host, by name, exists and is up (51 when it is down, 50 when it is missing).
     Parent(String),
+    /// If a link of this name exists it is a bridge that can serve the network.
+    Bridge {
+        /// Its name.
+        name: String,
+        /// Ports of the network carry VLANs.
+        vlan_filtering: bool,
+    },
 }
 
 /// A network driver. It describes; it never acts.
@@ -57,6 +84,9 @@ pub trait Driver: Sized {
     const TYPE: &'static str;
     /// A few lines for a person.
     const HELP: &'static str;
+
+    /// Which sandboxes it accepts.
+    const ISOLATION: Isolation = Isolation::Private;
 
     /// Reads and checks a configuration, defaults decided.
     ///
@@ -70,8 +100,8 @@ pub trait Driver: Sized {
     /// What the network looks like on this host.
     fn network(&self) -> Network;
 
-    /// What the attachment of `owner` owns.
-    fn endpoint(&self, owner: &Owner) -> Endpoint;
+    /// What the attachment of `owner` owns. `mac` is for the sandbox's end unless the configuration names another.
+    fn endpoint(&self, owner: &Owner, mac: Mac) -> Endpoint;
 
     /// What a lease adds; `lease` is empty without IPAM.
     ///

@@ -15,7 +15,7 @@ mod owner;
 mod resource;
 mod satisfy;
 
-pub use driver::{Context, Driver, Endpoint, Need, Network, Wiring};
+pub use driver::{Context, Driver, Endpoint, Isolation, Need, Network, Observe, Wiring};
 pub use firewall::{Backend, Firewall, Intent};
 pub use kernel::{Kernel, KernelError, Place, RouteLookup};
 pub use link::{Change, Claimed, Link, LinkKind, LinkName, LinkSpec, Peer, PortFlags, VlanRange};

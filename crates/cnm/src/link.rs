@@ -25,6 +25,9 @@ pub struct LinkSpec {
     pub promisc: bool,
     /// `IFLA_IFALIAS`. The kernel ignores it in the creating message (seen on 6.18): it follows in the next.
     pub alias: Option<String>,
+    /// Variables below `/proc/sys` of the link's namespace that are set once, right after its creation: (key, value).
+    /// A kernel without them (IPv6 switched off) is fine.
+    pub birth: Vec<(String, String)>,
 }
 
 impl LinkSpec {
@@ -41,6 +44,7 @@ impl LinkSpec {
             up: false,
             promisc: false,
             alias: None,
+            birth: Vec::new(),
         }
     }
 }
@@ -114,7 +118,7 @@ pub struct Link {
     pub group: u32,
     /// `IFF_UP`.
     pub up: bool,
-    /// `IFF_PROMISC`, or promiscuity asked for by user space.
+    /// `IFF_PROMISC`: user space asked for it (a bridge makes its ports promiscuous without the flag).
     pub promisc: bool,
     /// RFC 2863 operational state (`IFLA_OPERSTATE`), 6 is up.
     pub operstate: u8,
@@ -206,7 +210,8 @@ pub enum Change {
     AddAddress(LinkName, crate::Address),
     /// Removes an address.
     DeleteAddress(LinkName, crate::Address),
-    /// Adds a route (`NLM_F_CREATE | NLM_F_EXCL`).
+    /// Adds a route (`NLM_F_CREATE` alone: the same prefix by another gateway is no conflict, an identical route is
+    /// `EEXIST`).
     AddRoute(crate::Route),
     /// Removes a link.
     DeleteLink(LinkName),

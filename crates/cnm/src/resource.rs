@@ -63,6 +63,10 @@ pub enum Resource {
     },
     /// Something that the firewall does, for the endpoint or the network.
     Firewall(Intent),
+    /// The sandbox has no link but lo. Only CHECK asks: nothing can be done for it.
+    Alone,
+    /// lo of the sandbox has loopback addresses only.
+    OnlyLoopbackAddresses,
 }
 
 /// An address of a link.
@@ -87,7 +91,7 @@ pub struct Route {
     pub priority: u32,
     /// `None` is the main table (254).
     pub table: Option<u32>,
-    /// `RT_SCOPE_*`; `None` is link for an on-link IPv4 route, else global.
+    /// `RT_SCOPE_*`; `None` is global (0), as the reference has it for every route.
     pub scope: Option<u8>,
     /// Path MTU in bytes, 0 when unset.
     pub mtu: u32,

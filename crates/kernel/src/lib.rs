@@ -1,5 +1,15 @@
 //! What Linux does: network namespaces, rtnetlink, nf_tables, iptables, sysctl. The only crate that may
 //! hold unsafe code; it knows nothing of CNI, configurations or verbs.
 
+mod firewall;
+mod linux;
+pub mod named;
 mod netlink;
+mod netns;
 pub mod process;
+mod rtnl;
+mod sysctl;
+
+pub use firewall::HostFirewall;
+pub use linux::Linux;
+pub use netns::{NotASandbox, Sandbox};

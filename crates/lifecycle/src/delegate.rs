@@ -78,7 +78,11 @@ impl<'a> Delegate<'a> {
     /// As [`find`].
     pub fn find(path: &str, kind: &str, registry: &[&'a dyn Plugin]) -> Result<Self, Error> {
         let program = find(path, kind)?;
-        let built_in = registry.iter().copied().find(|plugin| plugin.name() == kind).filter(|_| is_ourselves(&program));
+        let built_in = registry
+            .iter()
+            .copied()
+            .find(|plugin| plugin.name() == kind.strip_suffix("-ipam").unwrap_or(kind))
+            .filter(|_| is_ourselves(&program));
         Ok(Self { program, built_in })
     }
 

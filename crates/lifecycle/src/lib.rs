@@ -1,1 +1,26 @@
-//! What a verb does.
+//! What a verb does, once for all drivers: attach, detach, check, collect, status; rollback, order,
+//! delegation. It knows no driver and no system call; both come in through `cnm`'s traits.
+
+#![forbid(unsafe_code)]
+
+mod attach;
+mod check;
+mod collect;
+mod converge;
+pub mod delegate;
+mod detach;
+mod errors;
+mod ipam;
+mod network_plugin;
+mod report;
+mod serve;
+mod status;
+
+pub use attach::attach;
+pub use check::check;
+pub use collect::collect;
+pub use detach::detach;
+pub use ipam::Ipam;
+pub use network_plugin::NetworkPlugin;
+pub use serve::{serve, serve_by_name};
+pub use status::status;

@@ -1,1 +1,213 @@
-//! The bridge network: endpoints on a Linux bridge.
+//! The bridge network of Docker's container network model: a Linux bridge on the host, and for every endpoint
+//! a veth pair with one end as its port and the other in the sandbox.
+//!
+//! This is all that a bridge network is; who makes it true, undoes it and compares it, and how, is not known here.
+
+#![forbid(unsafe_code)]
+
+mod conf;
+mod lease;
+
+use cni::{AddResult, Error, Interface, Request};
+use cnm::{
+    Address, Context, Driver, Endpoint, Intent, LinkKind, LinkSpec, Mac, Need, Network, Owner, Peer, Place, PortFlags,
+    Resource, Route, Sysctl, VlanRange, Wiring, network_group,
+};
+use conf::Conf;
+
+/// A bridge network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridge {
+    conf: Conf,
+}
+
+impl Driver for Bridge {
+    const TYPE: &'static str = "bridge";
+    const HELP: &'static str = "\
+bridge: a network on a Linux bridge of this host; each endpoint is a veth pair.
+Keys: bridge (cni0), isGateway, isDefaultGateway, forceAddress, ipMasq, ipMasqBackend (nftables, iptables), mtu,
+hairpinMode, promiscMode, portIsolation, macspoofchk, enabledad, disableContainerInterface, vlan, vlanTrunk,
+preserveDefaultVlan, ipam, dns; and beyond the reference plugin:
+  internal: true   nothing is forwarded or masqueraded between the network and anything else
+  icc: false       endpoints cannot reach each other, only the gateway and what lies behind it";
+
+    fn parse(request: &Request, context: &Context) -> Result<Self, Error> {
+        Conf::parse(request, context).map(|conf| Self { conf })
+    }
+
+    fn ipam(&self) -> Option<&str> {
+        self.conf.ipam.as_deref()
+    }
+
+    fn network(&self) -> Network {
+        let conf = &self.conf;
+        let bridge = LinkSpec {
+            mtu: conf.mtu,
+            up: true,
+            promisc: conf.promisc,
+            birth: no_router_advertisements(&conf.bridge),
+            ..LinkSpec::new(&conf.bridge, LinkKind::Bridge { vlan_filtering: conf.vlan_filtering })
+        };
+        Network { resources: vec![Resource::Link(bridge)] }
+    }
+
+    fn endpoint(&self, owner: &Owner, mac: Mac) -> Endpoint {
+        let (conf, port) = (&self.conf, owner.host_link());
+        let mac = conf.mac.unwrap_or(mac);
+        let peer = Peer { name: owner.ifname.clone(), in_sandbox: true, mac: Some(mac) };
+        let claim = LinkSpec {
+            mtu: conf.mtu,
+            master: Some(conf.bridge.clone()),
+            group: network_group(&owner.network),
+            up: true,
+            birth: no_router_advertisements(&port),
+            ..LinkSpec::new(&port, LinkKind::Veth { peer })
+        };
+        let mut resources = Vec::new();
+        let flags = PortFlags { hairpin: conf.hairpin, isolated: conf.isolated_port || !conf.icc };
+        if flags != PortFlags::default() {
+            resources.push(Resource::Port { link: port.clone(), flags });
+        }
+        if !conf.vlans.is_empty() {
+            let (vlans, keep_default) = (conf.vlans.clone(), conf.keep_default_vlan);
+            resources.push(Resource::Vlans { link: port.clone(), vlans, keep_default });
+        }
+        if conf.spoof_check {
+            resources.push(Resource::Firewall(Intent::SpoofCheck { port, mac }));
+        }
+        if conf.internal || !conf.icc {
+            let device = conf.gateway_device();
+            resources.push(Resource::Firewall(Intent::Guard { device, internal: conf.internal, isolated: !conf.icc }));
+        }
+        Endpoint { claim: Some(claim), resources }
+    }
+
+    fn wire(&self, owner: &Owner, sandbox: &str, lease: AddResult) -> Result<Wiring, Error> {
+        let conf = &self.conf;
+        let host = |name: &str| Interface { name: name.to_owned(), ..Interface::default() };
+        let inside = Interface { name: owner.ifname.clone(), sandbox: sandbox.to_owned(), ..Interface::default() };
+        let mut result = AddResult { interfaces: vec![host(&conf.bridge), host(&owner.host_link()), inside], ..lease };
+        let mut wiring = Wiring { port: (!conf.stay_down).then(|| owner.host_link()), ..Wiring::default() };
+        if !conf.dns.is_empty() {
+            result.dns = conf.dns.clone();
+        }
+        if conf.ipam.is_some() {
+            lease::complete(conf, &mut result)?;
+            wiring.network = self.gateway(&result);
+            if conf.vlan != 0 && conf.is_gateway {
+                result.interfaces.push(host(&conf.gateway_device()));
+            }
+            wiring.endpoint = self.inside(owner, &result);
+            wiring.announce = Some(owner.ifname.clone());
+        } else if !conf.stay_down {
+            wiring.endpoint = vec![Resource::Up { place: Place::Sandbox, link: owner.ifname.clone() }];
+        }
+        Ok(Wiring { result, ..wiring })
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let conf = &self.conf;
+        let bridge = Need::Bridge { name: conf.bridge.clone(), vlan_filtering: conf.vlan_filtering };
+        let nftables = conf.spoof_check || conf.internal || !conf.icc;
+        let backends = conf.masquerade.into_iter().chain(nftables.then_some(cnm::Backend::Nftables));
+        std::iter::once(bridge).chain(backends.map(Need::Firewall)).collect()
+    }
+}
+
+impl Bridge {
+    /// What makes the host the gateway of the leased subnets. Shared by all endpoints.
+    fn gateway(&self, lease: &AddResult) -> Vec<Resource> {
+        let conf = &self.conf;
+        if !conf.is_gateway {
+            return Vec::new();
+        }
+        let device = conf.gateway_device();
+        let mut resources = if conf.vlan == 0 { Vec::new() } else { self.vlan_gateway(&device) };
+        for gateway in lease.ips.iter().filter_map(lease::gateway_address) {
+            let address = Address { net: gateway, nodad: !conf.dad };
+            let (link, force) = (device.clone(), conf.force_address);
+            resources.push(Resource::Address { place: Place::Host, link, address, force });
+            let key = match gateway.addr() {
+                std::net::IpAddr::V4(_) => "net/ipv4/ip_forward",
+                std::net::IpAddr::V6(_) => "net/ipv6/conf/all/forwarding",
+            };
+            if !conf.internal {
+                resources.push(Resource::Sysctl(sysctl(Place::Host, key, "1", false)));
+            }
+        }
+        resources
+    }
+
+    /// A VLAN-aware bridge has no address in a VLAN; a veth pair of the host stands for it, one end a port in that
+    /// VLAN, the other with the address.
+    fn vlan_gateway(&self, device: &str) -> Vec<Resource> {
+        let conf = &self.conf;
+        let port = Owner::new(&conf.bridge, "gateway", device).host_link();
+        let peer = Peer { name: device.to_owned(), in_sandbox: false, mac: None };
+        let pair = LinkSpec {
+            mtu: conf.mtu,
+            master: Some(conf.bridge.clone()),
+            up: true,
+            ..LinkSpec::new(&port, LinkKind::Veth { peer })
+        };
+        let vlans = vec![VlanRange { first: conf.vlan, last: conf.vlan, native: true }];
+        vec![
+            Resource::Link(pair),
+            Resource::Vlans { link: port, vlans, keep_default: conf.keep_default_vlan },
+            Resource::Up { place: Place::Host, link: device.to_owned() },
+        ]
+    }
+
+    /// What the lease adds for one endpoint.
+    fn inside(&self, owner: &Owner, lease: &AddResult) -> Vec<Resource> {
+        let (conf, link, place) = (&self.conf, &owner.ifname, Place::Sandbox);
+        let v6 = |key: &str, value| Resource::Sysctl(sysctl(place, &format!("net/ipv6/conf/{key}"), value, true));
+        let mut resources = vec![v6(&format!("{link}/accept_dad"), if conf.dad { "1" } else { "0" })];
+        if conf.dad {
+            resources.push(v6(&format!("{link}/enhanced_dad"), "1"));
+        }
+        if lease.ips.iter().any(|ip| ip.address.addr().is_ipv6()) {
+            resources.push(v6("lo/disable_ipv6", "0"));
+            resources.push(v6(&format!("{link}/disable_ipv6"), "0"));
+            resources.push(v6(&format!("{link}/keep_addr_on_down"), "1"));
+            resources.push(v6(&format!("{link}/ndisc_notify"), "1"));
+        }
+        resources.push(Resource::ArpNotify { link: link.clone() });
+        resources.extend(lease.ips.iter().map(|ip| {
+            let address = Address { net: ip.address, nodad: !conf.dad };
+            Resource::Address { place, link: link.clone(), address, force: false }
+        }));
+        resources.push(Resource::Up { place, link: link.clone() });
+        resources.extend(lease.routes.iter().map(|route| {
+            let (dst, gateway) = (route.dst, lease::next_hop(route, &lease.ips));
+            let route = Route {
+                dst,
+                gateway,
+                link: 0,
+                priority: route.priority,
+                table: route.table,
+                scope: route.scope,
+                mtu: route.mtu,
+                advmss: route.advmss,
+            };
+            Resource::Route { place, link: link.clone(), route }
+        }));
+        if let Some(backend) = conf.masquerade {
+            let device = conf.gateway_device();
+            resources.extend(lease.ips.iter().map(|ip| {
+                let (device, address) = (device.clone(), ip.address);
+                Resource::Firewall(Intent::Masquerade { device, address, backend })
+            }));
+        }
+        resources
+    }
+}
+
+/// Routers on the other side of the bridge must not configure the host (CVE-2020-10749).
+fn no_router_advertisements(link: &str) -> Vec<(String, String)> {
+    vec![(format!("net/ipv6/conf/{link}/accept_ra"), "0".to_owned())]
+}
+
+fn sysctl(place: Place, key: &str, value: &str, optional: bool) -> Sysctl {
+    Sysctl { place, key: key.to_owned(), value: value.to_owned(), optional }
+}

@@ -1,0 +1,403 @@
+//! The real kernel: two route sockets, one per namespace, opened once; everything goes through them.
+
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use cnm::{Change, Claimed, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Place, Route, RouteLookup};
+use ipnet::IpNet;
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::netlink::{self, Batch, Message, Netlink, Refusal};
+use crate::rtnl;
+use crate::{HostFirewall, Sandbox, sysctl};
+
+/// `RTNLGRP_LINK`.
+const LINK_EVENTS: u32 = 1;
+/// RFC 2863: up.
+const OPER_UP: u8 = 6;
+/// How long a bridge port may take until it forwards. The reference sleeps 2.55 s in all.
+const PORT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The host's namespace and, when it is there, the sandbox's.
+#[derive(Debug)]
+pub struct Linux {
+    sandbox: Option<Sandbox>,
+    host_socket: Netlink,
+    /// Opened when first needed: the usual DEL never looks inside.
+    sandbox_socket: Option<Netlink>,
+    firewall: HostFirewall,
+    /// Host links seen in this call, so that a master is not looked up twice.
+    seen: Vec<(String, u32)>,
+}
+
+impl Linux {
+    /// Opens the host's namespace, the calling thread's, beside `sandbox`.
+    ///
+    /// # Errors
+    /// When there is no netlink socket to be had.
+    pub fn open(sandbox: Option<Sandbox>) -> Result<Self, KernelError> {
+        let host_socket = open_route_socket()?;
+        Ok(Self { sandbox, host_socket, sandbox_socket: None, firewall: HostFirewall::default(), seen: Vec::new() })
+    }
+
+    /// The path of the sandbox as the caller gave it.
+    #[must_use]
+    pub fn sandbox(&self) -> Option<&Sandbox> {
+        self.sandbox.as_ref()
+    }
+
+    fn socket(&mut self, place: Place) -> Result<&mut Netlink, KernelError> {
+        match place {
+            Place::Host => Ok(&mut self.host_socket),
+            Place::Sandbox => match &mut self.sandbox_socket {
+                Some(socket) => Ok(socket),
+                closed => {
+                    let sandbox = self.sandbox.as_ref().ok_or_else(no_sandbox)?;
+                    Ok(closed.insert(sandbox.inside(open_route_socket)??))
+                }
+            },
+        }
+    }
+
+    /// The index of a bridge that a new link is to join.
+    fn master(&mut self, place: Place, name: &str, what: &dyn Fn() -> String) -> Result<u32, KernelError> {
+        if let Some((_, index)) = self.seen.iter().find(|(seen, _)| place == Place::Host && seen == name) {
+            return Ok(*index);
+        }
+        let link = self.link(place, &LinkName::Name(name.to_owned()))?;
+        let link = link.ok_or_else(|| KernelError::new(what(), Errno::ENODEV as i32, format!("no {name} to join")))?;
+        Ok(link.index)
+    }
+
+    /// Runs `work` where `place` is.
+    fn at<T>(&self, place: Place, work: impl FnOnce() -> T) -> Result<T, KernelError> {
+        match place {
+            Place::Host => Ok(work()),
+            Place::Sandbox => self.sandbox.as_ref().ok_or_else(no_sandbox)?.inside(work),
+        }
+    }
+
+    /// Asks for one object; its absence (`absent`) is `None`.
+    fn one<T>(
+        &mut self,
+        place: Place,
+        what: &dyn Fn() -> String,
+        absent: &[Errno],
+        fill: impl FnOnce(&mut Batch),
+        read: impl Fn(&Message<'_>) -> Option<T>,
+    ) -> Result<Option<T>, KernelError> {
+        let socket = self.socket(place)?;
+        let mut batch = socket.batch();
+        fill(&mut batch);
+        let mut found = None;
+        let answers = socket
+            .exchange(&batch, |message| {
+                if let Some(object) = read(&message) {
+                    found = Some(object);
+                }
+            })
+            .map_err(|error| KernelError::io(what(), &error))?;
+        match answers.into_iter().next() {
+            Some(Err(refusal)) if absent.contains(&Errno::from_raw(refusal.errno)) => Ok(None),
+            Some(Err(refusal)) => Err(refused(what(), refusal)),
+            Some(Ok(())) | None => Ok(found),
+        }
+    }
+
+    fn dump<T>(
+        &mut self,
+        place: Place,
+        what: &str,
+        fill: impl FnMut(&mut Batch),
+        mut read: impl FnMut(&Message<'_>) -> Vec<T>,
+    ) -> Result<Vec<T>, KernelError> {
+        self.socket(place)?
+            .dump(fill, |found: &mut Vec<T>, message| found.extend(read(&message)))
+            .map_err(|refusal| refused(format!("{what} {place}"), refusal))
+    }
+}
+
+impl Kernel for Linux {
+    fn has_sandbox(&self) -> bool {
+        self.sandbox.is_some()
+    }
+
+    fn random_mac(&mut self) -> Mac {
+        let mut bytes = [0u8; 6];
+        // SAFETY: the pointer and the length describe `bytes`, which outlives the call; getrandom(2) writes nothing else.
+        let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+        if got != 6 {
+            // Kernels before 3.17, or a filter that forbids the call: process id and clock must do.
+            let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let mixed = u64::from(clock.subsec_nanos()) ^ (u64::from(std::process::id()) << 24);
+            bytes.copy_from_slice(&mixed.to_le_bytes()[..6]);
+        }
+        Mac::local(bytes)
+    }
+
+    fn create(&mut self, place: Place, spec: &LinkSpec) -> Result<Claimed, KernelError> {
+        let what = || format!("create {} {} {place}", spec.kind.as_str(), spec.name);
+        let master = match &spec.master {
+            Some(master) => self.master(place, master, &what)?,
+            None => 0,
+        };
+        let sandbox = self.sandbox.as_ref().map(Sandbox::descriptor);
+        let claimed = self.one(
+            place,
+            &what,
+            &[],
+            |batch| rtnl::create_link(batch, spec, master, sandbox),
+            |message| {
+                let link = rtnl::parse_link(message)?;
+                (link.name == spec.name).then_some(Claimed { index: link.index, peer_index: link.parent })
+            },
+        )?;
+        let claimed = match claimed {
+            Some(claimed) => claimed,
+            // No echo (seen on no kernel so far): ask for it.
+            None => {
+                let link = self.link(place, &LinkName::Name(spec.name.clone()))?;
+                let link = link.ok_or_else(|| KernelError::new(what(), Errno::ENODEV as i32, "it vanished at once"))?;
+                Claimed { index: link.index, peer_index: link.parent }
+            }
+        };
+        if place == Place::Host {
+            self.seen.push((spec.name.clone(), claimed.index));
+        }
+        Ok(claimed)
+    }
+
+    fn apply(&mut self, place: Place, changes: &[Change]) -> Vec<Result<(), KernelError>> {
+        let all = |error: KernelError| changes.iter().map(|_| Err(error.clone())).collect();
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let mut indices = Vec::with_capacity(changes.len());
+        for change in changes {
+            indices.push(match index_needed(change) {
+                Some(LinkName::Index(index)) => Ok(*index),
+                Some(name @ LinkName::Name(_)) => match self.link(place, name) {
+                    Ok(Some(link)) => Ok(link.index),
+                    Ok(None) => Err(KernelError::new(describe(change, place), Errno::ENODEV as i32, "")),
+                    Err(error) => Err(error),
+                },
+                None => Ok(0),
+            });
+        }
+        let socket = match self.socket(place) {
+            Ok(socket) => socket,
+            Err(error) => return all(error),
+        };
+        let mut batch = socket.batch();
+        for (change, index) in changes.iter().zip(&indices) {
+            if let Ok(index) = index {
+                encode(&mut batch, change, *index);
+            }
+        }
+        let answers = match socket.exchange(&batch, |_| {}) {
+            Ok(answers) => answers,
+            Err(error) => return all(KernelError::io(format!("talk to the kernel {place}"), &error)),
+        };
+        let mut answers = answers.into_iter();
+        let judge = |(change, index): (&Change, Result<u32, KernelError>)| {
+            index?;
+            match answers.next() {
+                Some(Err(refusal)) => Err(refused(describe(change, place), refusal)),
+                Some(Ok(())) | None => Ok(()),
+            }
+        };
+        changes.iter().zip(indices).map(judge).collect()
+    }
+
+    fn link(&mut self, place: Place, name: &LinkName) -> Result<Option<Link>, KernelError> {
+        let what = || format!("look up {name} {place}");
+        // A name that no link can have is refused as out of range.
+        let absent = [Errno::ENODEV, Errno::ERANGE];
+        let link = self.one(place, &what, &absent, |batch| rtnl::get_link(batch, name), rtnl::parse_link)?;
+        if let (Place::Host, Some(link)) = (place, &link) {
+            self.seen.push((link.name.clone(), link.index));
+        }
+        Ok(link)
+    }
+
+    fn links(&mut self, place: Place, master: u32) -> Result<Vec<Link>, KernelError> {
+        let keep = |link: &Link| master == 0 || link.master == master;
+        self.dump(
+            place,
+            "list links",
+            |batch| rtnl::link_dump(batch, master),
+            |message| rtnl::parse_link(message).filter(keep).into_iter().collect(),
+        )
+    }
+
+    fn addresses(&mut self, place: Place, link: u32) -> Result<Vec<IpNet>, KernelError> {
+        self.dump(
+            place,
+            "list addresses",
+            |batch| rtnl::address_dump(batch, link),
+            |message| rtnl::parse_address(message, link).into_iter().collect(),
+        )
+    }
+
+    fn routes(&mut self, place: Place, link: u32) -> Result<Vec<Route>, KernelError> {
+        self.dump(
+            place,
+            "list routes",
+            |batch| rtnl::route_dump(batch, link),
+            |message| rtnl::parse_routes(message, link),
+        )
+    }
+
+    fn route_to(&mut self, place: Place, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {
+        let absent = [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ESRCH];
+        self.one(
+            place,
+            &|| format!("look up the route to {to} {place}"),
+            &absent,
+            |batch| rtnl::lookup(batch, to),
+            rtnl::parse_lookup,
+        )
+    }
+
+    fn wait_up(&mut self, name: &LinkName) -> Result<Link, KernelError> {
+        let what = || format!("wait for {name} to come up");
+        let gone = || KernelError::new(what(), Errno::ENODEV as i32, "");
+        let mut link = self.link(Place::Host, name)?.ok_or_else(gone)?;
+        if link.operstate == OPER_UP {
+            return Ok(link);
+        }
+        let mut events = open_route_socket()?;
+        events.join(LINK_EVENTS).map_err(|error| KernelError::io(what(), &error))?;
+        // It may have come up between the look and the subscription.
+        link = self.link(Place::Host, name)?.ok_or_else(gone)?;
+        let deadline = Instant::now() + PORT_PATIENCE;
+        while link.operstate != OPER_UP {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !readable(&events, left).map_err(|error| KernelError::io(what(), &error))? {
+                return Ok(link);
+            }
+            let mut missed = false;
+            let read = events.receive(|message| {
+                match rtnl::parse_link(&message) {
+                    Some(event) if event.index == link.index && event.operstate != 0 => link = event,
+                    Some(_) | None => {}
+                }
+                true
+            });
+            match read {
+                // Too many events for the socket's buffer: look for ourselves.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => missed = true,
+                other => other.map_err(|error| KernelError::io(what(), &error))?,
+            }
+            if missed {
+                link = self.link(Place::Host, name)?.ok_or_else(gone)?;
+            }
+        }
+        Ok(link)
+    }
+
+    fn sysctl(&mut self, place: Place, key: &str) -> Result<Option<String>, KernelError> {
+        self.at(place, || sysctl::read(key))?
+            .map_err(|error| KernelError::io(format!("read the sysctl {key} {place}"), &error))
+    }
+
+    fn set_sysctl(&mut self, place: Place, key: &str, value: &str) -> Result<(), KernelError> {
+        self.at(place, || sysctl::write(key, value))?
+            .map_err(|error| KernelError::io(format!("set the sysctl {key} to {value} {place}"), &error))
+    }
+
+    fn firewall(&mut self) -> &mut dyn Firewall {
+        &mut self.firewall
+    }
+}
+
+fn open_route_socket() -> Result<Netlink, KernelError> {
+    Netlink::open(netlink::ROUTE).map_err(|error| KernelError::io("open a route socket", &error))
+}
+
+fn no_sandbox() -> KernelError {
+    KernelError::other("enter the sandbox", "it is gone")
+}
+
+fn refused(what: String, refusal: Refusal) -> KernelError {
+    KernelError::new(what, refusal.errno, refusal.words)
+}
+
+/// Waits for a datagram, at most `left`.
+fn readable(socket: &Netlink, left: Duration) -> std::io::Result<bool> {
+    // SAFETY: the descriptor belongs to `socket`, which is borrowed for longer than the borrow made here.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(socket.socket().as_raw_fd()) };
+    let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+    match poll(&mut [PollFd::new(descriptor, PollFlags::POLLIN)], timeout) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(true),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The link of a change whose message takes an index only.
+fn index_needed(change: &Change) -> Option<&LinkName> {
+    match change {
+        Change::Port(name, _)
+        | Change::AddVlan(name, _)
+        | Change::DeleteVlan(name, _)
+        | Change::AddAddress(name, _)
+        | Change::DeleteAddress(name, _) => Some(name),
+        Change::Up(..)
+        | Change::Promisc(..)
+        | Change::Mac(..)
+        | Change::Mtu(..)
+        | Change::Alias(..)
+        | Change::ArpNotify(..)
+        | Change::AddRoute(_)
+        | Change::DeleteLink(_) => None,
+    }
+}
+
+fn encode(batch: &mut Batch, change: &Change, index: u32) {
+    use rtnl::{Flag, Setting};
+    match change {
+        Change::Up(name, on) => rtnl::set_flags(batch, name, Flag::Up, *on),
+        Change::Promisc(name, on) => rtnl::set_flags(batch, name, Flag::Promisc, *on),
+        Change::Mac(name, mac) => rtnl::set_link(batch, name, &Setting::Mac(*mac)),
+        Change::Mtu(name, mtu) => rtnl::set_link(batch, name, &Setting::Mtu(*mtu)),
+        Change::Alias(name, alias) => rtnl::set_link(batch, name, &Setting::Alias(alias)),
+        Change::ArpNotify(name, on) => rtnl::arp_notify(batch, name, *on),
+        Change::Port(_, wanted) => rtnl::port_flags(batch, index, *wanted),
+        Change::AddVlan(_, range) => rtnl::vlans(batch, index, *range, true),
+        Change::DeleteVlan(_, range) => rtnl::vlans(batch, index, *range, false),
+        Change::AddAddress(_, address) => rtnl::address_change(batch, index, address, true),
+        Change::DeleteAddress(_, address) => rtnl::address_change(batch, index, address, false),
+        Change::AddRoute(route) => rtnl::add_route(batch, route),
+        Change::DeleteLink(name) => rtnl::delete_link(batch, name),
+    }
+}
+
+/// Verb and object of a change, for its error.
+fn describe(change: &Change, place: Place) -> String {
+    let switch = |on: &bool| if *on { "on" } else { "off" };
+    let what = match change {
+        Change::Up(name, true) => format!("bring {name} up"),
+        Change::Up(name, false) => format!("take {name} down"),
+        Change::Promisc(name, on) => format!("switch promiscuous mode of {name} {}", switch(on)),
+        Change::Mac(name, mac) => format!("set the MAC of {name} to {mac}"),
+        Change::Mtu(name, mtu) => format!("set the MTU of {name} to {mtu}"),
+        Change::Alias(name, _) => format!("set the alias of {name}"),
+        Change::ArpNotify(name, on) => format!("switch arp_notify of {name} {}", switch(on)),
+        Change::Port(name, _) => format!("set the port flags of {name}"),
+        Change::AddVlan(name, range) => format!("add VLAN {}-{} to {name}", range.first, range.last),
+        Change::DeleteVlan(name, range) => format!("take VLAN {}-{} from {name}", range.first, range.last),
+        Change::AddAddress(name, address) => format!("create address {} on {name}", address.net),
+        Change::DeleteAddress(name, address) => format!("delete address {} from {name}", address.net),
+        Change::AddRoute(route) => match route.gateway {
+            Some(gateway) => format!("create route {} via {gateway}", route.dst),
+            None => format!("create route {}", route.dst),
+        },
+        Change::DeleteLink(name) => format!("delete link {name}"),
+    };
+    format!("{what} {place}")
+}
+

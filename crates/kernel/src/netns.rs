@@ -1,0 +1,101 @@
+//! Network namespaces: opening one and checking what it is, and the one function that enters it.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+
+use cnm::KernelError;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::statfs::{FsType, fstatfs};
+
+/// `NSFS_MAGIC` (linux/magic.h): the file system of namespace files.
+const NSFS: FsType = FsType(0x6e73_6673);
+/// The calling thread's own network namespace.
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// An opened network namespace that is not the caller's own, and the way back.
+#[derive(Debug)]
+pub struct Sandbox {
+    path: String,
+    file: File,
+    home: File,
+}
+
+/// Why a path is no sandbox that can be entered.
+#[derive(Debug)]
+pub enum NotASandbox {
+    /// Nothing is there: the sandbox is gone.
+    Missing,
+    /// A file that is no namespace: what an unmounted bind mount leaves behind.
+    NotANamespace,
+    /// The caller's own namespace.
+    Own,
+    /// It cannot be opened.
+    Unreadable(io::Error),
+}
+
+impl fmt::Display for NotASandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("no such file or directory"),
+            Self::NotANamespace => f.write_str("the file is not a namespace"),
+            Self::Own => f.write_str("it is the plugin's own namespace"),
+            Self::Unreadable(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Sandbox {
+    /// Opens the namespace at `path`.
+    ///
+    /// # Errors
+    /// See [`NotASandbox`]; with `own_is_fine` our own namespace is accepted.
+    pub fn open(path: &str, own_is_fine: bool) -> Result<Self, NotASandbox> {
+        let file = File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => NotASandbox::Missing,
+            _ => NotASandbox::Unreadable(error),
+        })?;
+        let kind = fstatfs(file.as_fd()).map_err(|errno| NotASandbox::Unreadable(errno.into()))?;
+        if kind.filesystem_type() != NSFS {
+            return Err(NotASandbox::NotANamespace);
+        }
+        let home = File::open(OWN).map_err(NotASandbox::Unreadable)?;
+        let identity = |file: &File| file.metadata().map(|meta| (meta.dev(), meta.ino()));
+        let same = identity(&file).and_then(|theirs| Ok(theirs == identity(&home)?)).map_err(NotASandbox::Unreadable)?;
+        if same && !own_is_fine {
+            return Err(NotASandbox::Own);
+        }
+        Ok(Self { path: path.to_owned(), file, home })
+    }
+
+    /// The path as the caller gave it.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The number that a netlink attribute takes (`IFLA_NET_NS_FD`).
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// Runs `work` inside and comes back. The only place of the program that changes namespace.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered; `work` has not run then.
+    ///
+    /// # Panics
+    /// Never: when the way back is barred the process ends, because everything after would hit the wrong namespace.
+    pub(crate) fn inside<T>(&self, work: impl FnOnce() -> T) -> Result<T, KernelError> {
+        setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|errno| {
+            KernelError::new(format!("enter the network namespace {}", self.path), errno as i32, "")
+        })?;
+        let result = work();
+        if setns(self.home.as_fd(), CloneFlags::CLONE_NEWNET).is_err() {
+            std::process::abort();
+        }
+        Ok(result)
+    }
+}

@@ -1,0 +1,53 @@
+//! rtnetlink: links, addresses and routes as messages (`linux/rtnetlink.h`). It turns wishes into bytes and
+//! bytes into what the kernel has; sending is `linux`'s.
+
+mod address;
+mod link;
+mod port;
+mod route;
+
+pub(crate) use address::{address_change, address_dump, parse_address};
+pub(crate) use link::{
+    Flag, Setting, arp_notify, create_link, delete_link, get_link, link_dump, parse_link, set_flags, set_link,
+};
+pub(crate) use port::{port_flags, vlans};
+pub(crate) use route::{add_route, lookup, parse_lookup, parse_routes, route_dump};
+
+pub(crate) const NEW_LINK: u16 = 16;
+pub(crate) const DELETE_LINK: u16 = 17;
+pub(crate) const GET_LINK: u16 = 18;
+pub(crate) const SET_LINK: u16 = 19;
+pub(crate) const NEW_ADDRESS: u16 = 20;
+pub(crate) const DELETE_ADDRESS: u16 = 21;
+pub(crate) const GET_ADDRESS: u16 = 22;
+pub(crate) const NEW_ROUTE: u16 = 24;
+pub(crate) const GET_ROUTE: u16 = 26;
+
+const AF_INET: u8 = 2;
+const AF_BRIDGE: u8 = 7;
+const AF_INET6: u8 = 10;
+
+/// The family's number for an address.
+const fn family(address: std::net::IpAddr) -> u8 {
+    match address {
+        std::net::IpAddr::V4(_) => AF_INET,
+        std::net::IpAddr::V6(_) => AF_INET6,
+    }
+}
+
+/// The bytes of an address, 4 or 16.
+fn octets(address: std::net::IpAddr) -> Vec<u8> {
+    match address {
+        std::net::IpAddr::V4(v4) => v4.octets().to_vec(),
+        std::net::IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+/// The address of 4 or 16 bytes.
+fn read_ip(value: &[u8]) -> Option<std::net::IpAddr> {
+    match value.len() {
+        4 => <[u8; 4]>::try_from(value).ok().map(Into::into),
+        16 => <[u8; 16]>::try_from(value).ok().map(Into::into),
+        _ => None,
+    }
+}

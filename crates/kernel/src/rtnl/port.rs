@@ -1,0 +1,48 @@
+//! Bridge ports: flags and VLANs, in the messages of the bridge family (`AF_BRIDGE`), which take a link by
+//! index only.
+
+use cnm::{PortFlags, VlanRange};
+
+use super::{AF_BRIDGE, DELETE_LINK, SET_LINK, link::header};
+use crate::netlink::{Batch, flags};
+
+const IFLA_PROTINFO: u16 = 12;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_BRPORT_MODE: u16 = 4;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
+const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
+
+const VLAN_PVID: u16 = 1 << 1;
+const VLAN_UNTAGGED: u16 = 1 << 2;
+const VLAN_RANGE_BEGIN: u16 = 1 << 3;
+const VLAN_RANGE_END: u16 = 1 << 4;
+
+/// Sets the flags of a port.
+pub(crate) fn port_flags(batch: &mut Batch, index: u32, wanted: PortFlags) {
+    batch.message(SET_LINK, flags::ACK, &header(AF_BRIDGE, index, 0, 0));
+    batch.nest(IFLA_PROTINFO, |info| {
+        info.u8(IFLA_BRPORT_MODE, wanted.hairpin.into());
+        info.u8(IFLA_BRPORT_ISOLATED, wanted.isolated.into());
+    });
+}
+
+/// Adds VLANs to a port, or takes them away; those that a port lacks are no error when taken.
+pub(crate) fn vlans(batch: &mut Batch, index: u32, range: VlanRange, add: bool) {
+    let kind = if add { SET_LINK } else { DELETE_LINK };
+    batch.message(kind, flags::ACK, &header(AF_BRIDGE, index, 0, 0));
+    let native = if range.native && add { VLAN_PVID | VLAN_UNTAGGED } else { 0 };
+    let info = |bits: u16, id: u16| {
+        let mut bytes = [0; 4];
+        bytes[..2].copy_from_slice(&(bits | native).to_ne_bytes());
+        bytes[2..].copy_from_slice(&id.to_ne_bytes());
+        bytes
+    };
+    batch.nest(IFLA_AF_SPEC, |spec| {
+        if range.first == range.last {
+            spec.attribute(IFLA_BRIDGE_VLAN_INFO, &info(0, range.first));
+        } else {
+            spec.attribute(IFLA_BRIDGE_VLAN_INFO, &info(VLAN_RANGE_BEGIN, range.first));
+            spec.attribute(IFLA_BRIDGE_VLAN_INFO, &info(VLAN_RANGE_END, range.last));
+        }
+    });
+}

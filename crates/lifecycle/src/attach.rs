@@ -1,0 +1,176 @@
+//! ADD: ensure the network, claim the endpoint, lease, wire, report. After the claim, failure undoes by DEL's
+//! own code; before it nothing is ours.
+
+use cni::{AddResult, Error};
+use cnm::{
+    Change, Driver, Endpoint, Intent, Kernel, KernelError, Link, LinkKind, LinkName, LinkSpec, Owner, Place, Resource,
+};
+
+use crate::converge::Converger;
+use crate::detach::undo;
+use crate::errors::{EXISTS, NO_DEVICE, kernel};
+use crate::{Ipam, report};
+
+/// How often a bridge that vanishes between ensuring and claiming (a garbage collector's work) is made anew.
+const CLAIM_TRIES: usize = 3;
+
+/// Attaches `owner`, whose sandbox the caller calls `sandbox`, to the network of `driver`.
+///
+/// # Errors
+/// The cause; nothing of this endpoint is left then, or the details say what could not be removed.
+pub fn attach<D: Driver, K: Kernel>(
+    driver: &D,
+    kernel: &mut K,
+    ipam: Option<&dyn Ipam>,
+    owner: &Owner,
+    sandbox: &str,
+) -> Result<AddResult, Error> {
+    let mac = kernel.random_mac();
+    let endpoint = driver.endpoint(owner, mac);
+    let mut converger = Converger::new(kernel);
+    let claimed = claim(driver, &mut converger, owner, &endpoint)?;
+    let outcome = wire(driver, &mut converger, ipam, owner, sandbox, &endpoint, claimed);
+    outcome.map_err(|cause| match undo(kernel, ipam, owner, claimed) {
+        Ok(()) => cause,
+        Err(left) => {
+            let more = format!("and the clean-up failed: {left}");
+            let details = if cause.details.is_empty() { more } else { format!("{}; {more}", cause.details) };
+            cause.with_details(details)
+        }
+    })
+}
+
+/// Ensures the network and claims the endpoint in it: one message creates both ends of its link, or fails because
+/// one of the names is taken, and then whoever has it is left alone. Gives the index of the host's end.
+fn claim<D: Driver, K: Kernel>(
+    driver: &D,
+    converger: &mut Converger<'_, K>,
+    owner: &Owner,
+    endpoint: &Endpoint,
+) -> Result<Option<u32>, Error> {
+    let network = driver.network();
+    let mut tries = CLAIM_TRIES;
+    loop {
+        converger.ensure(&owner.network, &network.resources)?;
+        let Some(spec) = &endpoint.claim else { return Ok(None) };
+        tries -= 1;
+        match converger.kernel.create(Place::Host, spec) {
+            Ok(claimed) => {
+                note_ends(converger, spec, claimed.index, claimed.peer_index);
+                return Ok(Some(claimed.index));
+            }
+            Err(error) if error.errno == EXISTS => return Err(taken(converger, owner, spec, error)),
+            Err(error) if error.errno == NO_DEVICE && tries > 0 => converger.forget(),
+            Err(error) => return Err(kernel(error)),
+        }
+    }
+}
+
+/// Tells the converger of the new link's two ends.
+fn note_ends<K: Kernel>(converger: &mut Converger<'_, K>, spec: &LinkSpec, index: u32, peer_index: u32) {
+    let mtu = spec.mtu.unwrap_or_default();
+    converger.note(Place::Host, Link { index, name: spec.name.clone(), mac: spec.mac, mtu, ..Link::default() });
+    match &spec.kind {
+        LinkKind::Veth { peer } => {
+            let place = if peer.in_sandbox { Place::Sandbox } else { Place::Host };
+            let link = Link { index: peer_index, name: peer.name.clone(), mac: peer.mac, mtu, ..Link::default() };
+            converger.note(place, link);
+        }
+        LinkKind::Bridge { .. } => {}
+    }
+}
+
+/// Which of the two names of a claim is taken, and by whom.
+fn taken<K: Kernel>(converger: &mut Converger<'_, K>, owner: &Owner, spec: &LinkSpec, error: KernelError) -> Error {
+    match converger.kernel.link(Place::Host, &LinkName::Name(spec.name.clone())) {
+        Ok(Some(_)) => Error::internal(format!(
+            "container {} is already attached to network {} as {}: {error}",
+            owner.container, owner.network, owner.ifname
+        ))
+        .with_details("call DEL for it first"),
+        Ok(None) => Error::internal(format!(
+            "container veth name ({:?}) peer provided ({:?}) already exists",
+            owner.ifname, spec.name
+        ))
+        .with_details(format!("the sandbox has an interface {} already; choose another CNI_IFNAME", owner.ifname)),
+        Err(_) => kernel(error),
+    }
+}
+
+/// Everything after the claim.
+fn wire<D: Driver, K: Kernel>(
+    driver: &D,
+    converger: &mut Converger<'_, K>,
+    ipam: Option<&dyn Ipam>,
+    owner: &Owner,
+    sandbox: &str,
+    endpoint: &Endpoint,
+    claimed: Option<u32>,
+) -> Result<AddResult, Error> {
+    if let Some(spec) = &endpoint.claim {
+        converger.give_birth_settings(Place::Host, spec)?;
+    }
+    let lease = match ipam {
+        Some(ipam) => ipam.add()?,
+        None => AddResult::default(),
+    };
+    let wiring = driver.wire(owner, sandbox, lease)?;
+    if let Some(link) = claimed {
+        let addresses: Vec<_> = wiring.result.ips.iter().map(|ip| ip.address).collect();
+        // Before the first element of the firewall: DEL learns from it which ones there can be.
+        converger.mark(link, owner.alias(&addresses));
+    }
+    converger.configure(&endpoint.resources)?;
+    let intents = intents([&endpoint.resources[..], &wiring.endpoint[..]]);
+    if !intents.is_empty() {
+        converger.kernel.firewall().install(owner, &intents).map_err(kernel)?;
+    }
+    converger.ensure(&owner.network, &wiring.network)?;
+    converger.configure(&wiring.endpoint)?;
+    if let Some(port) = &wiring.port {
+        wait_for_port(converger, port)?;
+    }
+    if let Some(name) = &wiring.announce {
+        announce(converger, name)?;
+    }
+    report::complete(converger, wiring, endpoint, sandbox)
+}
+
+/// The firewall's part of some resources.
+pub(crate) fn intents<'a>(lists: impl IntoIterator<Item = &'a [Resource]>) -> Vec<Intent> {
+    let all = lists.into_iter().flatten();
+    all.filter_map(|resource| match resource {
+        Resource::Firewall(intent) => Some(intent.clone()),
+        Resource::Link(_)
+        | Resource::Port { .. }
+        | Resource::Vlans { .. }
+        | Resource::Address { .. }
+        | Resource::Up { .. }
+        | Resource::Route { .. }
+        | Resource::Sysctl(_)
+        | Resource::ArpNotify { .. }
+        | Resource::Alone
+        | Resource::OnlyLoopbackAddresses => None,
+    })
+    .collect()
+}
+
+/// A port that does not forward would swallow the first packets.
+fn wait_for_port<K: Kernel>(converger: &mut Converger<'_, K>, name: &str) -> Result<(), Error> {
+    let link = converger.link(Place::Host, name).map_err(kernel)?.unwrap_or_default();
+    let state = converger.kernel.wait_up(&LinkName::Index(link.index)).map_err(kernel)?;
+    match state.operstate_name() {
+        "up" => Ok(()),
+        other => Err(Error::internal(format!("bridge port in error state: {other}"))
+            .with_details(format!("{name} did not come up within two seconds; is its bridge up?"))),
+    }
+}
+
+/// Lets the kernel announce the addresses of a link. Neighbours that remember another MAC for one of them learn the
+/// new one at once. Setting the MAC that it has is what makes the kernel do it.
+fn announce<K: Kernel>(converger: &mut Converger<'_, K>, name: &str) -> Result<(), Error> {
+    let link = converger.link(Place::Sandbox, name).map_err(kernel)?.unwrap_or_default();
+    let Some(mac) = link.mac else { return Ok(()) };
+    let change = Change::Mac(LinkName::Index(link.index), mac);
+    converger.kernel.apply(Place::Sandbox, &[change]).into_iter().collect::<Result<(), _>>().map_err(kernel)
+}

@@ -1,0 +1,257 @@
+//! CHECK: the same wishes as ADD, compared one-sidedly with the kernel and the result that the runtime kept.
+
+use cni::{AddResult, Code, Error, Interface};
+use cnm::{Drift, Driver, Kernel, Link, LinkKind, LinkName, Mac, Owner, OwnerTag, Place, Resource, Route};
+
+use crate::Ipam;
+use crate::attach::intents;
+use crate::converge::{Converger, expect_satisfied};
+use crate::errors::{drift, kernel};
+
+/// Compares the attachment of `owner` with its description and with `previous`.
+///
+/// # Errors
+/// The first object that is missing or different.
+pub fn check<D: Driver, K: Kernel>(
+    driver: &D,
+    kernel_: &mut K,
+    ipam: Option<&dyn Ipam>,
+    owner: &Owner,
+    sandbox: &str,
+    previous: Option<&AddResult>,
+) -> Result<(), Error> {
+    if let Some(ipam) = ipam {
+        ipam.check()?;
+    }
+    let previous = previous.ok_or_else(|| Error::config("Required prevResult missing"))?;
+    if !kernel_.has_sandbox() {
+        return Err(Error::new(Code::InvalidNetns, format!("the sandbox {sandbox} is gone")));
+    }
+    let inner = previous.interfaces.iter().find(|found| found.name == owner.ifname && !found.sandbox.is_empty());
+    if let Some(inner) = inner
+        && inner.sandbox != sandbox
+    {
+        return Err(Error::config(format!(
+            "Sandbox in prevResult {} doesn't match configured netns: {sandbox}",
+            inner.sandbox
+        )));
+    }
+    let mac = inner.and_then(|inner| inner.mac.parse::<Mac>().ok()).unwrap_or(Mac([0; 6]));
+    let endpoint = driver.endpoint(owner, mac);
+    let mut converger = Converger::new(kernel_);
+    expect_all(&mut converger, &driver.network().resources)?;
+    if let Some(claim) = &endpoint.claim {
+        let port = check_claim(&mut converger, owner, claim, previous, inner)?;
+        expect_all(&mut converger, &renamed(&endpoint.resources, &claim.name, &port))?;
+    } else {
+        expect_all(&mut converger, &endpoint.resources)?;
+    }
+    check_result(&mut converger, owner, previous)?;
+    let lease = AddResult { interfaces: Vec::new(), ..previous.clone() };
+    let wiring = driver.wire(owner, sandbox, lease)?;
+    expect_all(&mut converger, &wiring.network)?;
+    expect_all(&mut converger, &wiring.endpoint)?;
+    let intents = intents([&endpoint.resources[..], &wiring.endpoint[..]]);
+    if intents.is_empty() {
+        return Ok(());
+    }
+    let differences = converger.kernel.firewall().drift(owner, &intents).map_err(kernel)?;
+    match differences.into_iter().next() {
+        Some(difference) => Err(Error::new(crate::errors::DRIFT, difference)),
+        None => Ok(()),
+    }
+}
+
+fn missing(object: String) -> Error {
+    drift(&Drift { object, difference: "is missing".into() })
+}
+
+/// Both ends of the endpoint's link. Gives the name of the host's end: ours, or the one in the result when the
+/// reference plugins attached it.
+fn check_claim<K: Kernel>(
+    converger: &mut Converger<'_, K>,
+    owner: &Owner,
+    claim: &cnm::LinkSpec,
+    previous: &AddResult,
+    inner: Option<&Interface>,
+) -> Result<String, Error> {
+    let named = |link: &Interface| link.sandbox.is_empty() && Some(&link.name) != claim.master.as_ref();
+    let recorded = previous.interfaces.iter().find(|link| named(link)).map(|link| link.name.clone());
+    let mut port = claim.name.clone();
+    let mut host = converger.link(Place::Host, &port).map_err(kernel)?;
+    if let (None, Some(name)) = (&host, recorded) {
+        host = converger.link(Place::Host, &name).map_err(kernel)?;
+        port = name;
+    }
+    let host = host.ok_or_else(|| missing(format!("{} {} on the host", claim.kind.as_str(), claim.name)))?;
+    let master = match &claim.master {
+        Some(name) => converger.link(Place::Host, name).map_err(kernel)?.map_or(0, |link| link.index),
+        None => 0,
+    };
+    let wanted = cnm::LinkSpec { name: port.clone(), mac: None, ..claim.clone() };
+    expect_satisfied(&host, &wanted, Place::Host, master)?;
+    if OwnerTag::read(&host.alias).is_some_and(|tag| tag != owner.tag()) {
+        let difference = format!("belongs to another attachment: its alias is {:?}", host.alias);
+        return Err(drift(&Drift { object: format!("link {port} on the host"), difference }));
+    }
+    match &claim.kind {
+        LinkKind::Veth { peer } => {
+            let object = format!("{} {} in the sandbox", claim.kind.as_str(), peer.name);
+            let twin =
+                converger.link(Place::Sandbox, &peer.name).map_err(kernel)?.ok_or_else(|| missing(object.clone()))?;
+            let differs = |difference: String| Err(drift(&Drift { object: object.clone(), difference }));
+            if twin.kind != claim.kind.as_str() || twin.index != host.parent {
+                return differs(format!("is not the other end of {port}"));
+            }
+            let recorded = inner.and_then(|inner| inner.mac.parse::<Mac>().ok());
+            if let (Some(want), Some(have)) = (recorded, twin.mac)
+                && want != have
+            {
+                return differs(format!("has MAC {have}, not {want}"));
+            }
+            Ok(port)
+        }
+        LinkKind::Bridge { .. } => Ok(port),
+    }
+}
+
+/// The same resources for a host end of another name.
+fn renamed(resources: &[Resource], from: &str, to: &str) -> Vec<Resource> {
+    let mut resources = resources.to_vec();
+    for resource in &mut resources {
+        match resource {
+            Resource::Port { link, .. } | Resource::Vlans { link, .. } if link == from => to.clone_into(link),
+            Resource::Link(_)
+            | Resource::Port { .. }
+            | Resource::Vlans { .. }
+            | Resource::Address { .. }
+            | Resource::Up { .. }
+            | Resource::Route { .. }
+            | Resource::Sysctl(_)
+            | Resource::ArpNotify { .. }
+            | Resource::Firewall(_)
+            | Resource::Alone
+            | Resource::OnlyLoopbackAddresses => {}
+        }
+    }
+    resources
+}
+
+/// The addresses and routes that the runtime was told of.
+fn check_result<K: Kernel>(converger: &mut Converger<'_, K>, owner: &Owner, previous: &AddResult) -> Result<(), Error> {
+    let ours = |index: usize| {
+        previous.interfaces.get(index).is_some_and(|link| !link.sandbox.is_empty() && link.name == owner.ifname)
+    };
+    let addresses: Vec<_> =
+        previous.ips.iter().filter(|ip| ip.interface.is_some_and(ours)).map(|ip| ip.address).collect();
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    let Some(link) = converger.link(Place::Sandbox, &owner.ifname).map_err(kernel)? else {
+        return Err(missing(format!("interface {} in the sandbox", owner.ifname)));
+    };
+    let have = converger.kernel.addresses(Place::Sandbox, link.index).map_err(kernel)?;
+    if let Some(lost) = addresses.iter().find(|address| !have.contains(address)) {
+        return Err(missing(format!("address {lost} on {} in the sandbox", owner.ifname)));
+    }
+    Ok(())
+}
+
+/// Every resource that CHECK can see for itself; the firewall's are asked for together.
+fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources: &[Resource]) -> Result<(), Error> {
+    for resource in resources {
+        match resource {
+            Resource::Link(spec) => {
+                let object = || format!("{} {} on the host", spec.kind.as_str(), spec.name);
+                let link = converger.link(Place::Host, &spec.name).map_err(kernel)?.ok_or_else(|| missing(object()))?;
+                let master = match &spec.master {
+                    Some(name) => converger.link(Place::Host, name).map_err(kernel)?.map_or(0, |link| link.index),
+                    None => 0,
+                };
+                expect_satisfied(&link, spec, Place::Host, master)?;
+            }
+            Resource::Port { link, flags } => {
+                let have =
+                    converger.link(Place::Host, link).map_err(kernel)?.and_then(|link| link.port).unwrap_or_default();
+                if have != *flags {
+                    let difference = format!(
+                        "has hairpin {} and isolated {}, not {} and {}",
+                        have.hairpin, have.isolated, flags.hairpin, flags.isolated
+                    );
+                    return Err(drift(&Drift { object: format!("bridge port {link} on the host"), difference }));
+                }
+            }
+            Resource::Address { place, link, address, force: _ } => {
+                let object = || format!("address {} on {link} {place}", address.net);
+                let index = converger.link(*place, link).map_err(kernel)?.ok_or_else(|| missing(object()))?.index;
+                if !converger.kernel.addresses(*place, index).map_err(kernel)?.contains(&address.net) {
+                    return Err(missing(object()));
+                }
+            }
+            Resource::Up { place, link } => {
+                let object = format!("link {link} {place}");
+                let found = converger.link(*place, link).map_err(kernel)?.ok_or_else(|| missing(object.clone()))?;
+                if !found.up {
+                    return Err(drift(&Drift { object, difference: "is down".into() }));
+                }
+            }
+            Resource::Route { place, link, route } => expect_route(converger, *place, link, route)?,
+            Resource::Sysctl(sysctl) => {
+                // Only what the host's forwarding depends on: the rest are an endpoint's starting conditions, which
+                // the container may change.
+                if sysctl.place == Place::Host {
+                    let have = converger.kernel.sysctl(Place::Host, &sysctl.key).map_err(kernel)?;
+                    if have.is_some() && have.as_deref() != Some(sysctl.value.as_str()) {
+                        let difference = format!("is {}, not {}", have.unwrap_or_default(), sysctl.value);
+                        return Err(drift(&Drift { object: format!("sysctl {} on the host", sysctl.key), difference }));
+                    }
+                }
+            }
+            Resource::Alone => expect_alone(converger)?,
+            Resource::Vlans { .. }
+            | Resource::ArpNotify { .. }
+            | Resource::Firewall(_)
+            | Resource::OnlyLoopbackAddresses => {}
+        }
+    }
+    Ok(())
+}
+
+/// A route with this destination, gateway, metric and table.
+fn expect_route<K: Kernel>(
+    converger: &mut Converger<'_, K>,
+    place: Place,
+    name: &str,
+    want: &Route,
+) -> Result<(), Error> {
+    let link = converger.link(place, name).map_err(kernel)?;
+    let index = link.as_ref().map_or(0, |link: &Link| link.index);
+    let have = converger.kernel.routes(place, index).map_err(kernel)?;
+    let same = |route: &Route| {
+        route.dst.trunc() == want.dst.trunc()
+            && route.gateway == want.gateway
+            && (want.priority == 0 || route.priority == want.priority)
+            && route.table.unwrap_or(254) == want.table.filter(|&table| table != 0).unwrap_or(254)
+    };
+    if have.iter().any(same) {
+        return Ok(());
+    }
+    let by = want.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+    Err(missing(format!("route {}{by} on {name} {place}", want.dst.trunc())))
+}
+
+/// The sandbox has nothing but lo.
+fn expect_alone<K: Kernel>(converger: &mut Converger<'_, K>) -> Result<(), Error> {
+    let links = converger.kernel.links(Place::Sandbox, 0).map_err(kernel)?;
+    // Fallback devices of tunnel modules appear in every namespace by themselves; they are down.
+    match links.iter().find(|link| link.name != "lo" && link.up) {
+        Some(link) => {
+            let object = format!("link {} in the sandbox", link.name);
+            Err(drift(&Drift { object, difference: "is there, but this network has none but lo".into() }))
+        }
+        None => {
+            let lo = converger.kernel.link(Place::Sandbox, &LinkName::Name("lo".into())).map_err(kernel)?;
+            lo.map(drop).ok_or_else(|| missing("link lo in the sandbox".into()))
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! From what the kernel refuses to what the runtime reads: the one place that chooses codes.
+
+use cni::{Code, Error};
+use cnm::{Drift, KernelError};
+
+/// `EEXIST`.
+pub(crate) const EXISTS: i32 = 17;
+/// `ENODEV`.
+pub(crate) const NO_DEVICE: i32 = 19;
+/// `ENOENT`.
+pub(crate) const NO_ENTRY: i32 = 2;
+/// `EOPNOTSUPP`.
+pub(crate) const NOT_SUPPORTED: i32 = 95;
+
+/// CHECK found a difference. Plugin specific (100 and above); runtimes look at the text only.
+pub(crate) const DRIFT: Code = Code::Other(100);
+
+/// A refusal of the kernel.
+pub(crate) fn kernel(error: KernelError) -> Error {
+    let advice = match error.errno {
+        1 | 13 => "the plugin needs root or CAP_NET_ADMIN, in the user namespace that owns the network namespace",
+        NOT_SUPPORTED => "the running kernel lacks this feature; load its module or leave the key out",
+        _ => "",
+    };
+    Error::internal(error.to_string()).with_details(advice)
+}
+
+/// A difference that CHECK found.
+pub(crate) fn drift(drift: &Drift) -> Error {
+    Error::new(DRIFT, drift.to_string())
+}
+
+/// All failures of a verb that goes on after each: the first one's code, every message.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Vec<Error>);
+
+impl Failures {
+    /// Notes a failure.
+    pub(crate) fn add(&mut self, outcome: Result<(), Error>) {
+        self.0.extend(outcome.err());
+    }
+
+    /// Success when nothing was noted.
+    pub(crate) fn verdict(self) -> Result<(), Error> {
+        let mut failures = self.0.into_iter();
+        let Some(mut first) = failures.next() else { return Ok(()) };
+        let rest: Vec<String> = failures.map(|failure| failure.to_string()).collect();
+        if !rest.is_empty() {
+            let more = format!("also: {}", rest.join("; "));
+            first.details = if first.details.is_empty() { more } else { format!("{}; {more}", first.details) };
+        }
+        Err(first)
+    }
+}

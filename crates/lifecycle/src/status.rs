@@ -1,0 +1,52 @@
+//! STATUS: whether ADD can be served, from what the driver says it needs.
+
+use cni::{Code, Error};
+use cnm::{Driver, Kernel, LinkName, Need, Place};
+
+use crate::Ipam;
+use crate::errors::kernel;
+
+/// Whether ADD can be served.
+///
+/// # Errors
+/// 50 when it cannot; 51 when running endpoints suffer as well.
+pub fn status<D: Driver, K: Kernel>(driver: &D, k: &mut K, ipam: Option<&dyn Ipam>) -> Result<(), Error> {
+    for need in driver.needs() {
+        match need {
+            Need::Firewall(backend) => {
+                k.firewall().usable(backend).map_err(|error| Error::new(Code::NotAvailable, error.to_string()))?
+            }
+            Need::Parent(name) => {
+                let link = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)?;
+                match link {
+                    None => {
+                        return Err(Error::new(Code::NotAvailable, format!("the parent interface {name} is missing"))
+                            .with_details(format!("create it, or name another one; see: ip link show {name}")));
+                    }
+                    Some(link) if !link.up => {
+                        return Err(Error::new(
+                            Code::LimitedConnectivity,
+                            format!("the parent interface {name} is down"),
+                        )
+                        .with_details(format!("bring it up with: ip link set {name} up")));
+                    }
+                    Some(_) => {}
+                }
+            }
+            Need::Bridge { name, vlan_filtering } => {
+                if let Some(link) = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)? {
+                    if link.kind != "bridge" {
+                        return Err(Error::new(
+                            Code::NotAvailable,
+                            format!("{name:?} already exists but is not a bridge"),
+                        ));
+                    }
+                    if vlan_filtering && !link.vlan_filtering {
+                        return Err(Error::new(Code::NotAvailable, format!("bridge {name} has VLAN filtering off")));
+                    }
+                }
+            }
+        }
+    }
+    ipam.map_or(Ok(()), Ipam::status)
+}

@@ -1,0 +1,193 @@
+//! The configuration of a bridge network: from the wire to a valid value, defaults decided.
+
+use cni::json::Node;
+use cni::{Dns, Error, Request};
+use cnm::{Backend, Context, Mac, VlanRange};
+
+/// The kernel's smallest IPv4 MTU and a veth's largest (`ETH_MIN_MTU`, `ETH_MAX_MTU`), bytes.
+const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
+/// VLAN ids that a port can carry (IEEE 802.1Q; 0 and 4095 are reserved).
+const VLAN_IDS: std::ops::RangeInclusive<i64> = 1..=4094;
+
+/// A valid configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the reference's independent switches")]
+pub(crate) struct Conf {
+    pub(crate) bridge: String,
+    pub(crate) is_gateway: bool,
+    pub(crate) default_route: bool,
+    pub(crate) force_address: bool,
+    pub(crate) masquerade: Option<Backend>,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) hairpin: bool,
+    pub(crate) promisc: bool,
+    pub(crate) isolated_port: bool,
+    pub(crate) spoof_check: bool,
+    pub(crate) dad: bool,
+    pub(crate) stay_down: bool,
+    pub(crate) mac: Option<Mac>,
+    /// The untagged VLAN of the port; 0 is none.
+    pub(crate) vlan: u16,
+    /// Every VLAN of the port, the untagged one included.
+    pub(crate) vlans: Vec<VlanRange>,
+    pub(crate) vlan_filtering: bool,
+    pub(crate) keep_default_vlan: bool,
+    /// Nothing is forwarded between the network and anything else. Ours, not the reference's.
+    pub(crate) internal: bool,
+    /// Endpoints may talk to each other (inter-container communication). Ours, not the reference's.
+    pub(crate) icc: bool,
+    pub(crate) ipam: Option<String>,
+    pub(crate) dns: Dns,
+}
+
+impl Conf {
+    pub(crate) fn parse(request: &Request, context: &Context) -> Result<Self, Error> {
+        let conf = request.conf();
+        let default_route = conf.flag("isDefaultGateway")?;
+        let vlan = conf.integer("vlan")?.unwrap_or(0);
+        if !(0..=4094).contains(&vlan) {
+            return Err(conf.reject("vlan", format!("invalid VLAN ID {vlan} (must be between 0 and 4094)")));
+        }
+        let vlan = u16::try_from(vlan).unwrap_or_default();
+        let trunk = conf.get("vlanTrunk")?;
+        let internal = conf.flag("internal")?;
+        let backend = backend(&conf, context)?;
+        let this = Self {
+            bridge: bridge_name(&conf)?,
+            is_gateway: default_route || conf.flag("isGateway")?,
+            default_route,
+            force_address: conf.flag("forceAddress")?,
+            masquerade: (conf.flag("ipMasq")? && !internal).then_some(backend),
+            mtu: mtu(&conf)?,
+            hairpin: conf.flag("hairpinMode")?,
+            promisc: conf.flag("promiscMode")?,
+            isolated_port: conf.flag("portIsolation")?,
+            spoof_check: conf.flag("macspoofchk")?,
+            dad: conf.flag("enabledad")?,
+            stay_down: conf.flag("disableContainerInterface")?,
+            mac: mac(request)?,
+            vlan,
+            vlans: vlans(&conf, vlan)?,
+            vlan_filtering: vlan != 0 || trunk.is_some(),
+            keep_default_vlan: conf.flag("preserveDefaultVlan")?,
+            internal,
+            icc: conf.optional_flag("icc")?.unwrap_or(true),
+            ipam: request.ipam_type()?.map(str::to_owned),
+            dns: request.dns()?,
+        };
+        this.check(&conf)?;
+        Ok(this)
+    }
+
+    /// What no single key can tell.
+    fn check(&self, conf: &Node<'_>) -> Result<(), Error> {
+        if self.hairpin && self.promisc {
+            return Err(Error::config("cannot set hairpin mode and promiscuous mode at the same time")
+                .with_details("leave out hairpinMode or promiscMode"));
+        }
+        if self.stay_down && self.ipam.is_some() {
+            return Err(Error::config("cannot use IPAM when DisableContainerInterface flag is set")
+                .with_details("leave out ipam or disableContainerInterface"));
+        }
+        if self.gateway_device().len() > 15 {
+            let what = format!(
+                "with vlan {} the gateway's device {} would be longer than 15 bytes",
+                self.vlan,
+                self.gateway_device()
+            );
+            return Err(conf.reject("bridge", what));
+        }
+        Ok(())
+    }
+
+    /// The device that has the gateway's address: the bridge, or with a VLAN a device of its own beside it.
+    pub(crate) fn gateway_device(&self) -> String {
+        if self.vlan == 0 { self.bridge.clone() } else { format!("{}.{}", self.bridge, self.vlan) }
+    }
+}
+
+fn bridge_name(conf: &Node<'_>) -> Result<String, Error> {
+    let name = conf.text("bridge")?.unwrap_or("cni0");
+    if name.len() > 15
+        || name == "."
+        || name == ".."
+        || name.contains(['/', ':', '%'])
+        || name.contains(char::is_whitespace)
+    {
+        return Err(
+            conf.reject("bridge", "expected an interface name of at most 15 bytes without / : % and white space")
+        );
+    }
+    Ok(name.to_owned())
+}
+
+fn backend(conf: &Node<'_>, context: &Context) -> Result<Backend, Error> {
+    match conf.text("ipMasqBackend")? {
+        None => Ok(context.backend),
+        Some("nftables") => Ok(Backend::Nftables),
+        Some("iptables") => Ok(Backend::Iptables),
+        Some(other) => {
+            Err(conf.reject("ipMasqBackend", format!("unknown ipmasq backend {other:?} (nftables or iptables)")))
+        }
+    }
+}
+
+fn mtu(conf: &Node<'_>) -> Result<Option<u32>, Error> {
+    match conf.integer("mtu")? {
+        None | Some(0) => Ok(None),
+        Some(value) => match u32::try_from(value).ok().filter(|mtu| MTU.contains(mtu)) {
+            Some(mtu) => Ok(Some(mtu)),
+            None => Err(conf.reject("mtu", format!("expected 0 or {} to {} bytes", MTU.start(), MTU.end()))),
+        },
+    }
+}
+
+/// `CNI_ARGS` < `args.cni.mac` < `runtimeConfig.mac`.
+fn mac(request: &Request) -> Result<Option<Mac>, Error> {
+    let arguments = request.cni_args(&["MAC"])?;
+    let mut found = arguments.get("MAC").filter(|text| !text.is_empty()).map(|text| ("CNI_ARGS: MAC", text));
+    if let Some(text) = request.args_cni()?.as_ref().map(|node| node.text("mac")).transpose()?.flatten() {
+        found = Some(("args.cni.mac", text));
+    }
+    if let Some(text) = request.runtime_config()?.as_ref().map(|node| node.text("mac")).transpose()?.flatten() {
+        found = Some(("runtimeConfig.mac", text));
+    }
+    let Some((path, text)) = found else { return Ok(None) };
+    match text.parse::<Mac>() {
+        Ok(mac) if mac.is_assignable() => Ok(Some(mac)),
+        Ok(_) => Err(Error::config(format!("{path}: an interface cannot have the MAC address {text:?}"))
+            .with_details("it must be unicast (an even first byte) and not all zero")),
+        Err(error) => Err(Error::config(format!("{path}: {error}, got {text:?}"))),
+    }
+}
+
+fn vlans(conf: &Node<'_>, vlan: u16) -> Result<Vec<VlanRange>, Error> {
+    let mut vlans = Vec::new();
+    for entry in conf.list("vlanTrunk")? {
+        let id = |key: &str, name: &str| match entry.integer(key)? {
+            Some(id) if !VLAN_IDS.contains(&id) => Err(entry.reject(key, format!("incorrect trunk {name} parameter"))),
+            Some(id) => Ok(u16::try_from(id).ok()),
+            None => Ok(None),
+        };
+        match (id("minID", "minID")?, id("maxID", "maxID")?) {
+            (Some(first), Some(last)) if first > last => {
+                return Err(entry.reject("minID", "minID is greater than maxID in trunk parameter"));
+            }
+            (Some(first), Some(last)) => vlans.push(VlanRange { first, last, native: false }),
+            (None, Some(_)) => {
+                return Err(entry.invalid("minID and maxID should be configured simultaneously, minID is missing"));
+            }
+            (Some(_), None) => {
+                return Err(entry.invalid("minID and maxID should be configured simultaneously, maxID is missing"));
+            }
+            (None, None) => {}
+        }
+        vlans.extend(id("id", "id")?.map(|id| VlanRange { first: id, last: id, native: false }));
+    }
+    if vlan != 0 {
+        vlans.push(VlanRange { first: vlan, last: vlan, native: true });
+    } else if !vlans.is_empty() {
+        vlans.push(VlanRange { first: 1, last: 1, native: true });
+    }
+    Ok(vlans)
+}

@@ -1,1 +1,0 @@
-//! All short-lived plugins in one executable.

@@ -1,0 +1,23 @@
+//! All short-lived plugins in one executable, installed under each plugin's name as a hard link: one text
+//! segment, a small download, and IPAM without a child process.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use cni::Plugin;
+use lifecycle::{NetworkPlugin, serve_by_name};
+
+/// The IPAM plugins that interface plugins reach without a child process.
+static IPAM: &[&(dyn Plugin + Sync)] = &[&host_local::HostLocal];
+
+fn main() -> ExitCode {
+    let plugins: [&dyn Plugin; 5] = [
+        &NetworkPlugin::<bridge::Bridge>::new(IPAM),
+        &NetworkPlugin::<host::Host>::new(IPAM),
+        &NetworkPlugin::<none::NoNetwork>::new(IPAM),
+        &NetworkPlugin::<loopback::Loopback>::new(IPAM),
+        &host_local::HostLocal,
+    ];
+    serve_by_name(&plugins, &[("host-local-ipam", "host-local")])
+}
