@@ -15,12 +15,12 @@ fn hex_of_sha512(text: &str, digits: usize) -> String {
     hex
 }
 
-/// The value of `IFLA_GROUP` on every link that an endpoint of `network` owns on the host: never 0, which is
-/// the kernel's default group.
+/// The value of `IFLA_GROUP` on every link that an endpoint of `network` owns on the host: from 2^30 up, so that it is
+/// neither the kernel's default group 0 nor negative where tools print it as a signed number.
 #[must_use]
 pub fn network_group(network: &str) -> u32 {
     let digest = Sha512::digest(network.as_bytes());
-    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) | 0x4000_0000
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) & 0x3fff_ffff | 0x4000_0000
 }
 
 /// The identity of one attachment.

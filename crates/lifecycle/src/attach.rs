@@ -53,13 +53,16 @@ fn claim<D: Driver, K: Kernel>(
     loop {
         converger.ensure(&owner.network, &network.resources)?;
         let Some(spec) = &endpoint.claim else { return Ok(None) };
+        // With an address of our choice udev leaves the link's alone (its assign type is "set").
+        let mac = spec.mac.unwrap_or_else(|| converger.kernel.random_mac());
+        let spec = LinkSpec { mac: Some(mac), ..spec.clone() };
         tries -= 1;
-        match converger.kernel.create(Place::Host, spec) {
+        match converger.kernel.create(Place::Host, &spec) {
             Ok(claimed) => {
-                note_ends(converger, spec, claimed.index, claimed.peer_index);
+                note_ends(converger, &spec, claimed.index, claimed.peer_index);
                 return Ok(Some(claimed.index));
             }
-            Err(error) if error.errno == EXISTS => return Err(taken(converger, owner, spec, error)),
+            Err(error) if error.errno == EXISTS => return Err(taken(converger, owner, &spec, error)),
             Err(error) if error.errno == NO_DEVICE && tries > 0 => converger.forget(),
             Err(error) => return Err(kernel(error)),
         }

@@ -118,7 +118,8 @@ impl<'k, K: Kernel> Converger<'k, K> {
                 }
                 Resource::Sysctl(sysctl) => {
                     self.flush()?;
-                    self.sysctl(sysctl)?;
+                    // A new link's variables: nobody has set them before, so they are not read first.
+                    self.write_sysctl(sysctl)?;
                 }
                 Resource::OnlyLoopbackAddresses => {
                     self.flush()?;
