@@ -1,0 +1,154 @@
+//! Real traffic between namespaces. It must not know who connected them.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, poll};
+
+use crate::{Namespace, eventually};
+
+/// How long a connection that may be refused or dropped is waited for.
+const ANSWER: Duration = Duration::from_millis(1500);
+
+/// A server in a namespace that answers every TCP connection and every UDP datagram with the peer's address as the
+/// server sees it. Both families. It ends with this value.
+#[derive(Debug)]
+pub struct Echo {
+    port: u16,
+    stop: Arc<AtomicBool>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl Echo {
+    /// Its port, the same for TCP and UDP.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Namespace {
+    /// Whether one of two echo requests is answered.
+    #[must_use]
+    #[track_caller]
+    pub fn ping(&self, address: impl ToString) -> bool {
+        self.attempt(&format!("ping -n -q -c 2 -i 0.2 -W 1 {}", address.to_string())).status.success()
+    }
+
+    /// It must become able to reach `address`.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn reaches(&self, address: impl ToString) {
+        let address = address.to_string();
+        eventually(&format!("{} pings {address}", self.label()), || {
+            let output = self.attempt(&format!("ping -n -q -c 1 -W 1 {address}"));
+            if output.status.success() { Ok(()) } else { Err(format!("{}{}", output.text(), output.complaint())) }
+        });
+    }
+
+    /// It must not reach `address`.
+    ///
+    /// # Panics
+    /// When it does.
+    #[track_caller]
+    pub fn cannot_reach(&self, address: impl ToString) {
+        let address = address.to_string();
+        assert!(!self.ping(&address), "{} reaches {address}", self.label());
+    }
+
+    /// Starts an echo server in here, on a free port.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[must_use]
+    #[track_caller]
+    pub fn echo(&self) -> Echo {
+        let (listener, socket) = self.enter(|| {
+            let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).expect("listen on TCP");
+            let port = listener.local_addr().expect("a listener has an address").port();
+            let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)).expect("listen on UDP");
+            (listener, socket)
+        });
+        listener.set_nonblocking(true).expect("a listener that does not block");
+        socket.set_nonblocking(true).expect("a socket that does not block");
+        let port = listener.local_addr().expect("a listener has an address").port();
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        let worker = thread::spawn(move || {
+            while !flag.load(Ordering::Relaxed) {
+                serve(&listener, &socket);
+            }
+        });
+        Echo { port, stop, worker: Some(worker) }
+    }
+
+    /// Asks an echo server by TCP; the source address that it saw, or `None` when there is no connection.
+    #[must_use]
+    pub fn asks_tcp(&self, server: IpAddr, echo: &Echo) -> Option<IpAddr> {
+        let target = SocketAddr::new(server, echo.port);
+        let mut stream = self.enter(|| TcpStream::connect_timeout(&target, ANSWER)).ok()?;
+        stream.set_read_timeout(Some(ANSWER)).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        text.parse().ok()
+    }
+
+    /// Asks an echo server by UDP; the source address that it saw, or `None` when there is no answer.
+    #[must_use]
+    pub fn asks_udp(&self, server: IpAddr, echo: &Echo) -> Option<IpAddr> {
+        let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = self.enter(|| UdpSocket::bind(any)).ok()?;
+        socket.set_read_timeout(Some(ANSWER)).ok()?;
+        socket.send_to(b"who am I?", SocketAddr::new(server, echo.port)).ok()?;
+        let mut buffer = [0; 64];
+        let (length, _) = socket.recv_from(&mut buffer).ok()?;
+        std::str::from_utf8(buffer.get(..length)?).ok()?.parse().ok()
+    }
+
+    /// The source address that an echo server at `server` sees, for TCP and UDP alike.
+    ///
+    /// # Panics
+    /// When there is no answer or the two differ.
+    #[must_use]
+    #[track_caller]
+    pub fn is_seen_as(&self, server: IpAddr, echo: &Echo) -> IpAddr {
+        // The first packet after an attachment may meet an unresolved neighbour.
+        self.reaches(server);
+        let tcp = self.asks_tcp(server, echo).unwrap_or_else(|| panic!("{}: no TCP to {server}", self.label()));
+        let udp = self.asks_udp(server, echo).unwrap_or_else(|| panic!("{}: no UDP to {server}", self.label()));
+        assert_eq!(tcp, udp, "TCP and UDP from {} look different at {server}", self.label());
+        tcp
+    }
+}
+
+/// Waits a moment for a client and answers whoever is there.
+fn serve(listener: &TcpListener, socket: &UdpSocket) {
+    let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN), PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut ready, 50_u16).unwrap_or(0) == 0 {
+        return;
+    }
+    // A client that is gone meanwhile is no concern of the server's.
+    if let Ok((mut stream, peer)) = listener.accept() {
+        let _ = stream.write_all(peer.ip().to_canonical().to_string().as_bytes());
+    }
+    let mut buffer = [0; 64];
+    if let Ok((_, peer)) = socket.recv_from(&mut buffer) {
+        let _ = socket.send_to(peer.ip().to_canonical().to_string().as_bytes(), peer);
+    }
+}

@@ -1,0 +1,3 @@
+//! The bridge plugin from outside: configurations in, results, kernel state and real traffic out.
+
+mod traffic;
