@@ -117,10 +117,13 @@ impl<'a> Node<'a> {
         Error::config(format!("{}: {what}, got nothing", self.path_of(key)))
     }
 
-    /// Code 7 for a relation that the member `key` does not fulfil: `<path>.<key>: <what>`.
+    /// Code 7 for a member that does not fulfil what is asked: `<path>.<key>: <what>, got <value>`.
     #[must_use]
     pub fn reject(&self, key: &str, what: impl Display) -> Error {
-        Error::config(format!("{}: {what}", self.path_of(key)))
+        match self.get(key) {
+            Ok(Some(member)) => member.invalid(what),
+            Ok(None) | Err(_) => self.missing(key, what),
+        }
     }
 
     /// Code 6 for this place: `<path>: expected <kind>, got <value>`.
