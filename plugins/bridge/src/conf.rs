@@ -115,7 +115,7 @@ fn bridge_name(conf: &Node<'_>) -> Result<String, Error> {
         || name.contains(char::is_whitespace)
     {
         return Err(
-            conf.reject("bridge", "expected an interface name of at most 15 bytes without / : % and white space")
+            conf.refuse("bridge", "expected an interface name of at most 15 bytes without / : % and white space")
         );
     }
     Ok(name.to_owned())
@@ -137,7 +137,7 @@ fn mtu(conf: &Node<'_>) -> Result<Option<u32>, Error> {
         None | Some(0) => Ok(None),
         Some(value) => match u32::try_from(value).ok().filter(|mtu| MTU.contains(mtu)) {
             Some(mtu) => Ok(Some(mtu)),
-            None => Err(conf.reject("mtu", format!("expected 0 or {} to {} bytes", MTU.start(), MTU.end()))),
+            None => Err(conf.refuse("mtu", format!("expected 0 or {} to {} bytes", MTU.start(), MTU.end()))),
         },
     }
 }
@@ -165,13 +165,13 @@ fn vlans(conf: &Node<'_>, vlan: u16) -> Result<Vec<VlanRange>, Error> {
     let mut vlans = Vec::new();
     for entry in conf.list("vlanTrunk")? {
         let id = |key: &str, name: &str| match entry.integer(key)? {
-            Some(id) if !VLAN_IDS.contains(&id) => Err(entry.reject(key, format!("incorrect trunk {name} parameter"))),
+            Some(id) if !VLAN_IDS.contains(&id) => Err(entry.refuse(key, format!("incorrect trunk {name} parameter"))),
             Some(id) => Ok(u16::try_from(id).ok()),
             None => Ok(None),
         };
         match (id("minID", "minID")?, id("maxID", "maxID")?) {
             (Some(first), Some(last)) if first > last => {
-                return Err(entry.reject("minID", "minID is greater than maxID in trunk parameter"));
+                return Err(entry.refuse("minID", "minID is greater than maxID in trunk parameter"));
             }
             (Some(first), Some(last)) => vlans.push(VlanRange { first, last, native: false }),
             (None, Some(_)) => {

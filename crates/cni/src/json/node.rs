@@ -117,9 +117,15 @@ impl<'a> Node<'a> {
         Error::config(format!("{}: {what}, got nothing", self.path_of(key)))
     }
 
-    /// Code 7 for a member that does not fulfil what is asked: `<path>.<key>: <what>, got <value>`.
+    /// Code 7 for a relation that the member `key` does not fulfil, or when `what` names the value: `<path>.<key>: <what>`.
     #[must_use]
     pub fn reject(&self, key: &str, what: impl Display) -> Error {
+        Error::config(format!("{}: {what}", self.path_of(key)))
+    }
+
+    /// Code 7 for the value of the member `key`: `<path>.<key>: <what>, got <value>`.
+    #[must_use]
+    pub fn refuse(&self, key: &str, what: impl Display) -> Error {
         match self.get(key) {
             Ok(Some(member)) => member.invalid(what),
             Ok(None) | Err(_) => self.missing(key, what),
