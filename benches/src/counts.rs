@@ -17,7 +17,18 @@ use crate::{instructions, memory};
 /// The plugins that are compared by size where a suite has them.
 const PLUGINS: [&str; 7] = ["bridge", "host", "none", "loopback", "host-local", "host-local-ipam", "cnm"];
 
-/// What one verb costs.
+/// One way of looking at an endpoint's life; each needs a life of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// By strace: processes, netlink sends, system calls.
+    Calls,
+    /// By an instruction counter.
+    Instructions,
+    /// At the memory.
+    Memory,
+}
+
+/// What one verb costs; 0 where nobody looked.
 #[derive(Debug, Clone)]
 pub struct Counts {
     /// The contender.
@@ -48,6 +59,33 @@ pub struct Size {
 }
 
 impl Counts {
+    const fn nothing(who: Who, verb: Verb) -> Self {
+        Self { who, verb, children: 0, netlink_sends: 0, system_calls: 0, instructions: Ok(0), peak_kib: 0 }
+    }
+
+    /// Runs the verb once, under that eye; returns its standard output.
+    fn look(&mut self, look: Look, invocation: &Invocation) -> Result<String> {
+        Ok(match look {
+            Look::Calls => {
+                let (traced, output) = trace(invocation)?;
+                self.children = traced.programs.saturating_sub(1);
+                self.netlink_sends = traced.netlink_sends;
+                self.system_calls = traced.system_calls;
+                output
+            }
+            Look::Instructions => {
+                let (count, output) = instructions::count(invocation)?;
+                self.instructions = count;
+                output
+            }
+            Look::Memory => {
+                let (peak, output) = memory::peak(invocation)?;
+                self.peak_kib = peak;
+                output
+            }
+        })
+    }
+
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -75,74 +113,45 @@ pub fn take(places: &Places) -> Result<Vec<Counts>> {
     let shape = Shape { dual_stack: false, backend: "nftables" };
     let mut all = Vec::new();
     for contender in places.contenders(shape) {
-        all.extend(of(&contender).with_context(|| contender.who.as_str())?);
+        let looks = [Look::Calls, Look::Instructions, Look::Memory];
+        all.extend(of(&contender, &looks).with_context(|| contender.who.as_str())?);
     }
     Ok(all)
 }
 
-/// Counts every verb of one contender.
+/// Counts every verb of one contender, beside one endpoint that is present already.
 ///
 /// # Errors
 /// When an operation fails or strace is missing.
-pub fn of(contender: &Contender) -> Result<Vec<Counts>> {
+pub fn of(contender: &Contender, looks: &[Look]) -> Result<Vec<Counts>> {
     let world = World::new(2)?;
     contender.prepare(&world)?;
     let sandbox = |number: usize| world.sandboxes()[number].clone();
     let present = contender.invocation(Verb::Add, &Endpoint { number: 0, sandbox: sandbox(0) }, None);
     world.run(move || present.run())??;
-    let contender = contender.clone();
-    let sandbox = sandbox(1);
-    world.run(move || every_verb(&contender, &sandbox))?
+    let (contender, looks, sandbox) = (contender.clone(), looks.to_vec(), sandbox(1));
+    world.run(move || every_verb(&contender, &looks, &sandbox))?
 }
 
-fn every_verb(contender: &Contender, sandbox: &Path) -> Result<Vec<Counts>> {
+fn every_verb(contender: &Contender, looks: &[Look], sandbox: &Path) -> Result<Vec<Counts>> {
     let verbs = [Verb::Version, Verb::Status, Verb::Add, Verb::Check, Verb::Del];
-    let mut all: HashMap<&str, (Traced, Result<u64, String>, u64)> = HashMap::new();
-    let verbs: Vec<Verb> = verbs.into_iter().filter(|verb| contender.can(*verb)).collect();
-    // Three lives of an endpoint: traced, under the instruction counter, with its memory watched.
-    for (life, number) in (1..=3).enumerate() {
+    let mut all: Vec<Counts> = verbs
+        .into_iter()
+        .filter(|verb| contender.can(*verb))
+        .map(|verb| Counts::nothing(contender.who, verb))
+        .collect();
+    for (look, number) in looks.iter().zip(1..) {
         let endpoint = Endpoint { number, sandbox: sandbox.to_owned() };
         let mut previous: Option<String> = None;
-        for verb in &verbs {
-            let invocation = contender.invocation(*verb, &endpoint, previous.as_deref());
-            let entry = all.entry(verb.as_str()).or_insert((Traced::default(), Ok(0), 0));
-            let output = match life {
-                0 => {
-                    let (traced, output) = trace(&invocation)?;
-                    entry.0 = traced;
-                    output
-                }
-                1 => {
-                    let (count, output) = instructions::count(&invocation)?;
-                    entry.1 = count;
-                    output
-                }
-                _ => {
-                    let (peak, output) = memory::peak(&invocation)?;
-                    entry.2 = peak;
-                    output
-                }
-            };
-            if *verb == Verb::Add {
+        for counts in &mut all {
+            let invocation = contender.invocation(counts.verb, &endpoint, previous.as_deref());
+            let output = counts.look(*look, &invocation).with_context(|| counts.verb.as_str())?;
+            if counts.verb == Verb::Add {
                 previous = Some(output);
             }
         }
     }
-    Ok(verbs
-        .into_iter()
-        .filter_map(|verb| {
-            let (traced, instructions, peak_kib) = all.remove(verb.as_str())?;
-            Some(Counts {
-                who: contender.who,
-                verb,
-                children: traced.programs.saturating_sub(1),
-                netlink_sends: traced.netlink_sends,
-                system_calls: traced.system_calls,
-                instructions,
-                peak_kib,
-            })
-        })
-        .collect())
+    Ok(all)
 }
 
 /// What strace saw.

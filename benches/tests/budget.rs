@@ -1,0 +1,53 @@
+//! The promises about cost that repeat exactly, as tests. Times are measured, never asserted.
+//!
+//! Under test are the programs of `CNM_TEST_BIN`, else those that `make` has put into `bin/`: sizes of anything but a
+//! release build would mean nothing.
+
+use std::path::{Path, PathBuf};
+
+use cnm_benches::contender::{Contender, Shape, Who};
+use cnm_benches::counts::{self, Look};
+
+/// All our programs together, and the memory of any of them at work: less than this many bytes.
+const LIMIT: u64 = 4_000_000;
+
+fn contender() -> Contender {
+    let place = match std::env::var_os("CNM_TEST_BIN") {
+        Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+        _ => Path::new(env!("CARGO_MANIFEST_DIR")).join("../bin"),
+    };
+    let program = place.join("bridge");
+    assert!(program.is_file(), "{} is not there; mend it with: make", program.display());
+    // Children may have another working directory.
+    let place = place.canonicalize().expect("a folder that has files has a path");
+    let who = if place == Path::new("/usr/lib/cni") { Who::Reference } else { Who::Ours };
+    Contender { who, place, shape: Shape { dual_stack: false, backend: "nftables" } }
+}
+
+#[test]
+fn no_verb_starts_a_process_when_nftables_masquerades() {
+    let counts = counts::of(&contender(), &[Look::Calls]).expect("every verb succeeds");
+    let offenders: Vec<String> = counts
+        .iter()
+        .filter(|counts| counts.children > 0)
+        .map(|counts| format!("{} starts {}", counts.verb.as_str(), counts.children))
+        .collect();
+    assert!(offenders.is_empty(), "{}", offenders.join(", "));
+    assert!(counts.iter().any(|counts| counts.netlink_sends > 0), "strace saw no netlink: is it still understood?");
+}
+
+#[test]
+fn no_verb_needs_four_megabytes_of_memory() {
+    let counts = counts::of(&contender(), &[Look::Memory]).expect("every verb succeeds");
+    for counts in counts {
+        let peak = counts.peak_kib * 1024;
+        assert!(peak > 0, "{}: its memory was not seen", counts.verb.as_str());
+        assert!(peak < LIMIT, "{} has a peak of {peak} bytes, the limit is {LIMIT}", counts.verb.as_str());
+    }
+}
+
+#[test]
+fn all_programs_together_are_smaller_than_four_megabytes() {
+    let size = counts::size("under test", &contender().place).expect("the folder can be read");
+    assert!(size.bytes < LIMIT, "{} are {} bytes, the limit is {LIMIT}", size.names, size.bytes);
+}
