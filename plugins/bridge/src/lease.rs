@@ -60,10 +60,24 @@ fn leads_through_host(route: &Route, ips: &[Ip]) -> bool {
 }
 
 /// The next hop of a route: its own, or the first gateway of its family; without one it is on-link.
-pub(crate) fn next_hop(route: &Route, ips: &[Ip]) -> Option<IpAddr> {
+fn next_hop(route: &Route, ips: &[Ip]) -> Option<IpAddr> {
     let family = |address: IpAddr| address.is_ipv6();
     let gateways = ips.iter().filter_map(|ip| ip.gateway);
     route.gw.or_else(|| gateways.into_iter().find(|&gateway| family(gateway) == family(route.dst.addr())))
+}
+
+/// A route of the lease as the kernel takes it.
+pub(crate) fn kernel_route(route: &Route, ips: &[Ip]) -> cnm::Route {
+    cnm::Route {
+        dst: route.dst,
+        gateway: next_hop(route, ips),
+        link: 0,
+        priority: route.priority,
+        table: route.table,
+        scope: route.scope,
+        mtu: route.mtu,
+        advmss: route.advmss,
+    }
 }
 
 /// The gateway's address with the prefix length of the subnet, as the bridge has it.

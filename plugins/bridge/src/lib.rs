@@ -7,11 +7,12 @@
 
 mod conf;
 mod lease;
+mod variables;
 
 use cni::{AddResult, Error, Interface, Request};
 use cnm::{
     Address, Context, Driver, Endpoint, Intent, LinkKind, LinkSpec, Mac, Need, Network, Owner, Peer, Place, PortFlags,
-    Resource, Route, Sysctl, VlanRange, Wiring, network_group,
+    Resource, VlanRange, Wiring, network_group,
 };
 use conf::Conf;
 
@@ -45,7 +46,7 @@ preserveDefaultVlan, ipam, dns; and beyond the reference plugin:
             mtu: conf.mtu,
             up: true,
             promisc: conf.promisc,
-            birth: no_router_advertisements(&conf.bridge),
+            birth: variables::no_router_advertisements(&conf.bridge),
             ..LinkSpec::new(&conf.bridge, LinkKind::Bridge { vlan_filtering: conf.vlan_filtering })
         };
         Network { resources: vec![Resource::Link(bridge)] }
@@ -60,7 +61,7 @@ preserveDefaultVlan, ipam, dns; and beyond the reference plugin:
             master: Some(conf.bridge.clone()),
             group: network_group(&owner.network),
             up: true,
-            birth: no_router_advertisements(&port),
+            birth: variables::no_router_advertisements(&port),
             ..LinkSpec::new(&port, LinkKind::Veth { peer })
         };
         let mut resources = Vec::new();
@@ -127,12 +128,8 @@ impl Bridge {
             let address = Address { net: gateway, nodad: !conf.dad };
             let (link, force) = (device.clone(), conf.force_address);
             resources.push(Resource::Address { place: Place::Host, link, address, force });
-            let key = match gateway.addr() {
-                std::net::IpAddr::V4(_) => "net/ipv4/ip_forward",
-                std::net::IpAddr::V6(_) => "net/ipv6/conf/all/forwarding",
-            };
             if !conf.internal {
-                resources.push(Resource::Sysctl(sysctl(Place::Host, key, "1", false)));
+                resources.push(variables::forwarding(gateway.addr()));
             }
         }
         resources
@@ -161,17 +158,8 @@ impl Bridge {
     /// What the lease adds for one endpoint.
     fn inside(&self, owner: &Owner, lease: &AddResult) -> Vec<Resource> {
         let (conf, link, place) = (&self.conf, &owner.ifname, Place::Sandbox);
-        let v6 = |key: &str, value| Resource::Sysctl(sysctl(place, &format!("net/ipv6/conf/{key}"), value, true));
-        let mut resources = vec![v6(&format!("{link}/accept_dad"), if conf.dad { "1" } else { "0" })];
-        if conf.dad {
-            resources.push(v6(&format!("{link}/enhanced_dad"), "1"));
-        }
-        if lease.ips.iter().any(|ip| ip.address.addr().is_ipv6()) {
-            resources.push(v6("lo/disable_ipv6", "0"));
-            resources.push(v6(&format!("{link}/disable_ipv6"), "0"));
-            resources.push(v6(&format!("{link}/keep_addr_on_down"), "1"));
-            resources.push(v6(&format!("{link}/ndisc_notify"), "1"));
-        }
+        let has_ipv6 = lease.ips.iter().any(|ip| ip.address.addr().is_ipv6());
+        let mut resources = variables::of_sandbox(conf, link, has_ipv6);
         resources.push(Resource::ArpNotify { link: link.clone() });
         resources.extend(lease.ips.iter().map(|ip| {
             let address = Address { net: ip.address, nodad: !conf.dad };
@@ -179,17 +167,7 @@ impl Bridge {
         }));
         resources.push(Resource::Up { place, link: link.clone() });
         resources.extend(lease.routes.iter().map(|route| {
-            let (dst, gateway) = (route.dst, lease::next_hop(route, &lease.ips));
-            let route = Route {
-                dst,
-                gateway,
-                link: 0,
-                priority: route.priority,
-                table: route.table,
-                scope: route.scope,
-                mtu: route.mtu,
-                advmss: route.advmss,
-            };
+            let route = lease::kernel_route(route, &lease.ips);
             Resource::Route { place, link: link.clone(), route }
         }));
         if let Some(backend) = conf.masquerade {
@@ -201,13 +179,4 @@ impl Bridge {
         }
         resources
     }
-}
-
-/// Routers on the other side of the bridge must not configure the host (CVE-2020-10749).
-fn no_router_advertisements(link: &str) -> Vec<(String, String)> {
-    vec![(format!("net/ipv6/conf/{link}/accept_ra"), "0".to_owned())]
-}
-
-fn sysctl(place: Place, key: &str, value: &str, optional: bool) -> Sysctl {
-    Sysctl { place, key: key.to_owned(), value: value.to_owned(), optional }
 }
