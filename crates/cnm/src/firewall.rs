@@ -83,4 +83,13 @@ pub trait Firewall {
     /// # Errors
     /// What could not be removed, after everything was tried.
     fn collect(&mut self, network: &str, keep: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError>;
+
+    /// The same for what names only the container id of its owner: the masquerading of iptables, whose text is the
+    /// reference plugins'. GC calls both. Firewalls that know nothing of the kind have nothing to do.
+    ///
+    /// # Errors
+    /// What could not be removed, after everything was tried.
+    fn collect_containers(&mut self, _network: &str, _keep: &dyn Fn(&str) -> bool) -> Result<(), KernelError> {
+        Ok(())
+    }
 }

@@ -6,6 +6,7 @@ mod linux;
 pub mod named;
 mod netlink;
 mod netns;
+mod nft;
 pub mod process;
 mod rtnl;
 mod sysctl;

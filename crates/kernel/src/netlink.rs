@@ -4,6 +4,7 @@
 use std::io;
 
 use netlink_sys::{Socket, SocketAddr, protocols};
+use nix::libc;
 
 /// `nlmsg_flags`.
 pub(crate) mod flags {
@@ -268,9 +269,21 @@ impl Netlink {
     }
 
     /// Reads one datagram and calls `each` for its messages until that says `false`.
-    pub(crate) fn receive(&mut self, mut each: impl FnMut(Message<'_>) -> bool) -> io::Result<()> {
+    pub(crate) fn receive(&mut self, each: impl FnMut(Message<'_>) -> bool) -> io::Result<()> {
+        self.read(0, each)
+    }
+
+    /// The same, but never waits: `false` when nothing is queued.
+    pub(crate) fn receive_now(&mut self, each: impl FnMut(Message<'_>) -> bool) -> io::Result<bool> {
+        match self.read(libc::MSG_DONTWAIT, each) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    fn read(&mut self, how: libc::c_int, mut each: impl FnMut(Message<'_>) -> bool) -> io::Result<()> {
         let length = loop {
-            match self.socket.recv(&mut &mut self.buffer[..], 0) {
+            match self.socket.recv(&mut &mut self.buffer[..], how) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other?,
             }

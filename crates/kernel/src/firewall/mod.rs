@@ -1,0 +1,227 @@
+//! The host's firewall: intents lowered to nf_tables (in process) or iptables (by its programs). `docs/rules.md` lists
+//! everything that is installed. It knows no configurations and no verbs.
+
+mod iptables;
+mod lower;
+mod programs;
+mod reference;
+mod ruleset;
+mod scheme;
+
+use cnm::{Backend, Firewall, Intent, KernelError, Owner, OwnerTag};
+use ipnet::IpNet;
+
+use crate::nft::Nft;
+use lower::Wishes;
+use programs::Suspects;
+
+/// The firewall of the namespace in which it is first used: the host's.
+#[derive(Debug, Default)]
+pub struct HostFirewall {
+    nftables: Nftables,
+}
+
+/// Whether the kernel has nf_tables, once somebody has asked.
+#[derive(Debug, Default)]
+enum Nftables {
+    #[default]
+    Unknown,
+    Works(Nft),
+    Missing(KernelError),
+}
+
+/// `EINVAL` and `EPROTONOSUPPORT`: what a kernel without nf_tables answers.
+const WITHOUT_NFTABLES: [i32; 2] = [22, 93];
+
+/// The first kernel that tells a nat rule by which interface a forwarded packet came (`iifname` in postrouting).
+const OLDEST: (u32, u32) = (5, 7);
+
+impl HostFirewall {
+    /// The socket; `None` when this kernel has no nf_tables, so that nothing can be there.
+    fn nft(&mut self) -> Result<Option<&mut Nft>, KernelError> {
+        if matches!(self.nftables, Nftables::Unknown) {
+            let mut opened = Nft::open();
+            if let Ok(nft) = &mut opened
+                && let Err(error) = nft.probe()
+            {
+                opened = Err(error);
+            }
+            self.nftables = match opened {
+                Ok(nft) => Nftables::Works(nft),
+                Err(error) if WITHOUT_NFTABLES.contains(&error.errno) => Nftables::Missing(error),
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(match &mut self.nftables {
+            Nftables::Works(nft) => Some(nft),
+            Nftables::Unknown | Nftables::Missing(_) => None,
+        })
+    }
+
+    /// The socket, or why there is none.
+    fn working_nft(&mut self) -> Result<&mut Nft, KernelError> {
+        self.nft()?;
+        match &mut self.nftables {
+            Nftables::Works(nft) => Ok(nft),
+            Nftables::Missing(error) => {
+                Err(KernelError::new("use nftables", error.errno, "this kernel has no nf_tables (CONFIG_NF_TABLES)"))
+            }
+            Nftables::Unknown => Err(KernelError::other("use nftables", "it was never opened")),
+        }
+    }
+
+    fn install_iptables(owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
+        let addresses = masqueraded(intents, |backend| backend == Backend::Iptables);
+        if addresses.is_empty() { Ok(()) } else { programs::install(owner, &addresses) }
+    }
+
+    /// What the reference plugins, or we with another backend, have left of the attachment.
+    fn remove_others(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Vec<KernelError> {
+        let mut errors = Vec::new();
+        let mut suspects = Suspects::default();
+        match self.nft() {
+            Ok(Some(nft)) => match reference::find(nft, owner) {
+                Ok(found) => {
+                    suspects.nft = found.iptables;
+                    errors.extend(reference::remove(nft, owner, found).err());
+                }
+                Err(error) => errors.push(error),
+            },
+            Ok(None) => {}
+            Err(error) => errors.push(error),
+        }
+        let addresses = known.map(|intents| masqueraded(intents, |_| true)).unwrap_or_default();
+        errors.extend(programs::remove(owner, &addresses, suspects));
+        errors
+    }
+
+    /// Whether the reference plugins have made the attachment's masquerading: then it does not drift because ours is
+    /// not there. Asked only in that case.
+    fn masqueraded_by_reference(&mut self, owner: &Owner) -> Result<bool, KernelError> {
+        let mut suspects = Suspects::default();
+        if let Some(nft) = self.nft()? {
+            suspects.nft = reference::find(nft, owner)?.iptables;
+            if reference::masquerades(nft, owner)? {
+                return Ok(true);
+            }
+        }
+        programs::has_chain(owner, suspects)
+    }
+}
+
+impl Firewall for HostFirewall {
+    fn preferred(&mut self) -> Backend {
+        if self.usable(Backend::Nftables).is_ok() { Backend::Nftables } else { Backend::Iptables }
+    }
+
+    fn usable(&mut self, backend: Backend) -> Result<(), KernelError> {
+        match backend {
+            Backend::Iptables => programs::usable(),
+            Backend::Nftables => {
+                self.working_nft()?;
+                let release = release();
+                if release.is_some_and(|release| release < OLDEST) {
+                    let words = "kernel 5.7 or newer is needed; use the iptables backend";
+                    return Err(KernelError::other("masquerade by nftables", words));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn install(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
+        let wishes = Wishes::of(owner, intents, false);
+        if !wishes.elements.is_empty() {
+            ruleset::install(self.working_nft()?, owner, &wishes)?;
+        }
+        Self::install_iptables(owner, intents)
+    }
+
+    fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError> {
+        let wishes = known.map(|intents| Wishes::of(owner, intents, true));
+        let mut errors = Vec::new();
+        match self.nft() {
+            Ok(Some(nft)) => errors.extend(ruleset::remove(nft, owner, wishes).err()),
+            Ok(None) => {}
+            Err(error) => errors.push(error),
+        }
+        errors.extend(self.remove_others(owner, known));
+        together(errors)
+    }
+
+    fn drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError> {
+        let (masquerades, others): (Vec<Intent>, Vec<Intent>) =
+            intents.iter().cloned().partition(|intent| matches!(intent, Intent::Masquerade { .. }));
+        let mut drift = Vec::new();
+        let wishes = Wishes::of(owner, &others, false);
+        if !wishes.elements.is_empty() {
+            drift.extend(ruleset::drift(self.working_nft()?, owner, &wishes)?);
+        }
+        let mut lost = Vec::new();
+        let wishes = Wishes::of(owner, &masquerades, false);
+        if !wishes.elements.is_empty() {
+            lost.extend(ruleset::drift(self.working_nft()?, owner, &wishes)?);
+        }
+        let addresses = masqueraded(&masquerades, |backend| backend == Backend::Iptables);
+        if !addresses.is_empty() {
+            lost.extend(programs::drift(owner, &addresses)?);
+        }
+        if !lost.is_empty() && !self.masqueraded_by_reference(owner)? {
+            drift.extend(lost);
+        }
+        Ok(drift)
+    }
+
+    fn collect(&mut self, network: &str, keep: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
+        let mut errors = Vec::new();
+        match self.nft() {
+            Ok(Some(nft)) => {
+                errors.extend(ruleset::collect(nft, network, keep).err());
+                errors.extend(reference::collect(nft, network, keep).err());
+            }
+            Ok(None) => {}
+            Err(error) => errors.push(error),
+        }
+        together(errors)
+    }
+
+    fn collect_containers(&mut self, network: &str, keep: &dyn Fn(&str) -> bool) -> Result<(), KernelError> {
+        let mut errors = Vec::new();
+        let mut suspects = Suspects::default();
+        match self.nft().and_then(|nft| nft.map(reference::iptables_tables).transpose()) {
+            Ok(tables) => suspects.nft = tables.unwrap_or_default(),
+            Err(error) => errors.push(error),
+        }
+        errors.extend(programs::collect(network, keep, suspects));
+        together(errors)
+    }
+}
+
+/// The addresses to masquerade.
+fn masqueraded(intents: &[Intent], by: impl Fn(Backend) -> bool) -> Vec<IpNet> {
+    let address = |intent: &Intent| match intent {
+        Intent::Masquerade { address, backend, .. } => by(*backend).then_some(*address),
+        Intent::SpoofCheck { .. } | Intent::Guard { .. } => None,
+    };
+    intents.iter().filter_map(address).collect()
+}
+
+/// The first error, with the others in its words.
+fn together(errors: Vec<KernelError>) -> Result<(), KernelError> {
+    let mut errors = errors.into_iter();
+    let Some(mut first) = errors.next() else { return Ok(()) };
+    for other in errors {
+        if !first.words.is_empty() {
+            first.words.push_str("; ");
+        }
+        first.words.push_str(&format!("and {other}"));
+    }
+    Err(first)
+}
+
+/// Version of the running kernel: major, minor.
+fn release() -> Option<(u32, u32)> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
