@@ -34,14 +34,14 @@ impl Namespace {
     fn add_v6(&mut self, index: u32, net: Ipv6Net, nodad: bool) -> Result<(), Refusal> {
         let Some(device) = self.devices.get(&index) else { return Err((ENODEV, "")) };
         let ip = net.addr();
-        if ip.is_multicast() {
-            return Err((EINVAL, "ipv6: Cannot assign multicast address without \"IFA_F_MCAUTOJOIN\" flag."));
-        }
         if !device.carries_ipv6() {
             return Err((EINVAL, ""));
         }
         if self.ipv6_is_off(device) {
             return Err((EACCES, "ipv6: IPv6 is disabled on this device."));
+        }
+        if ip.is_multicast() {
+            return Err((EADDRNOTAVAIL, "ipv6: Cannot assign multicast address without \"IFA_F_MCAUTOJOIN\" flag."));
         }
         let loopback = device.kind == Kind::Loopback;
         if ip == Ipv6Addr::UNSPECIFIED || (ip == Ipv6Addr::LOCALHOST && !loopback) {

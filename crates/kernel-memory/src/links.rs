@@ -76,7 +76,9 @@ impl World {
 
     fn create_bridge(&mut self, ns: NsId, spec: &LinkSpec, vlan_filtering: bool) -> Claimed {
         let mac = spec.mac.unwrap_or_else(|| self.random_mac());
-        let bridge = Bridge { vlan_filtering, mac_set: spec.mac.is_some(), ..Bridge::default() };
+        // An address of its own gives it an identity, and that makes it look for a port that forwards.
+        let carrier = spec.mac.map(|_| false);
+        let bridge = Bridge { vlan_filtering, carrier, mac_set: spec.mac.is_some(), mtu_set: false };
         let device = Device::new(&spec.name, Kind::Bridge(bridge), mac, spec.mtu.unwrap_or(DEFAULT_MTU));
         let index = self.spaces.get_mut(&ns).map_or(0, |space| space.register(device));
         Claimed { index, peer_index: 0 }
@@ -192,9 +194,6 @@ impl World {
     pub(crate) fn set_mac(&mut self, ns: NsId, name: &LinkName, mac: Mac) -> Result<(), Refusal> {
         let index = self.wanted(ns, name)?;
         let device = self.device_mut(ns, index).ok_or((ENODEV, ""))?;
-        if device.kind == Kind::Loopback {
-            return Err((EOPNOTSUPP, ""));
-        }
         if !mac.is_assignable() {
             return Err((EADDRNOTAVAIL, ""));
         }

@@ -94,7 +94,8 @@ impl Namespace {
                 entries.push(entry(Type::Local, own, index, SCOPE_GLOBAL, 0));
             }
             let prefix = entry(Type::Unicast, IpNet::V6(address.net.trunc()), index, SCOPE_GLOBAL, V6_PREFIX_METRIC);
-            if device.up && !entries.contains(&prefix) {
+            // On lo a prefix would be a loop.
+            if device.up && device.kind != Kind::Loopback && !entries.contains(&prefix) {
                 entries.push(prefix);
             }
         }

@@ -46,6 +46,22 @@ const V6: &[(&str, i64)] = &[
     ("use_tempaddr", 0),
 ];
 
+/// Where a fresh namespace differs from the tables.
+const EXCEPTIONS: &[(&str, i64)] = &[
+    ("net/ipv4/conf/all/accept_source_route", 0),
+    ("net/ipv6/conf/all/accept_dad", 0),
+    ("net/ipv6/conf/lo/accept_dad", -1),
+    ("net/ipv6/conf/lo/use_tempaddr", -1),
+];
+
+/// The value of a variable of which nobody has changed anything.
+fn initial(key: &str) -> Option<i64> {
+    let exception = EXCEPTIONS.iter().find(|(known, _)| *known == key);
+    let table = if key.starts_with("net/ipv4") { V4 } else { V6 };
+    let name = key.rsplit('/').next().unwrap_or_default();
+    exception.or_else(|| table.iter().find(|(known, _)| *known == name)).map(|(_, value)| *value)
+}
+
 /// Other name of `net/ipv4/conf/all/forwarding`.
 const IP_FORWARD: &str = "net/ipv4/ip_forward";
 const V4_FORWARDING: &str = "net/ipv4/conf/all/forwarding";
@@ -64,7 +80,9 @@ impl Sysctls {
         for (family, keys) in [("ipv4", V4), ("ipv6", V6)] {
             for link in ["all", "default"] {
                 for (key, value) in keys {
-                    values.insert(format!("net/{family}/conf/{link}/{key}"), value.to_string());
+                    let key = format!("net/{family}/conf/{link}/{key}");
+                    let value = initial(&key).unwrap_or(*value).to_string();
+                    values.insert(key, value);
                 }
             }
         }
@@ -74,9 +92,6 @@ impl Sysctls {
     /// A link came: it gets the values of `default`.
     pub(crate) fn appear(&mut self, link: &str, ipv6: bool) {
         self.copy_defaults("ipv4", V4, link);
-        if link == "lo" {
-            self.values.insert("net/ipv6/conf/lo/accept_dad".into(), "-1".into());
-        }
         if ipv6 {
             self.appear_ipv6(link);
         }
@@ -85,9 +100,8 @@ impl Sysctls {
     /// A link became large enough for IPv6.
     pub(crate) fn appear_ipv6(&mut self, link: &str) {
         self.copy_defaults("ipv6", V6, link);
-        if link == "lo" {
-            self.values.insert("net/ipv6/conf/lo/accept_dad".into(), "-1".into());
-            self.values.insert("net/ipv6/conf/lo/use_tempaddr".into(), "-1".into());
+        for (key, value) in EXCEPTIONS.iter().filter(|(key, _)| link == "lo" && key.contains("/conf/lo/")) {
+            self.values.insert((*key).to_owned(), value.to_string());
         }
     }
 
@@ -155,14 +169,7 @@ impl Sysctls {
 
     /// What differs from a fresh namespace, for `default`, `all` and the links.
     pub(crate) fn changed(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.values.iter().map(|(key, value)| (key.as_str(), value.as_str())).filter(|(key, value)| {
-            let table = if key.starts_with("net/ipv4") { V4 } else { V6 };
-            let name = key.rsplit('/').next().unwrap_or_default();
-            let initial = match *key {
-                "net/ipv6/conf/lo/accept_dad" | "net/ipv6/conf/lo/use_tempaddr" => Some(-1),
-                _ => table.iter().find(|(known, _)| *known == name).map(|(_, value)| *value),
-            };
-            initial.is_none_or(|initial| initial.to_string() != *value)
-        })
+        let all = self.values.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        all.filter(|(key, value)| initial(key).is_none_or(|initial| initial.to_string() != *value))
     }
 }
