@@ -92,18 +92,9 @@ impl Linux {
         let socket = self.socket(place)?;
         let mut batch = socket.batch();
         fill(&mut batch);
-        let mut found = None;
-        let answers = socket
-            .exchange(&batch, |message| {
-                if let Some(object) = read(&message) {
-                    found = Some(object);
-                }
-            })
-            .map_err(|error| KernelError::io(what(), &error))?;
-        match answers.into_iter().next() {
-            Some(Err(refusal)) if absent.contains(&Errno::from_raw(refusal.errno)) => Ok(None),
-            Some(Err(refusal)) => Err(refused(what(), refusal)),
-            Some(Ok(())) | None => Ok(found),
+        match socket.ask(&batch, read).map_err(|error| KernelError::io(what(), &error))? {
+            Err(refusal) if absent.contains(&Errno::from_raw(refusal.errno)) => Ok(None),
+            other => other.map_err(|refusal| refused(what(), refusal)),
         }
     }
 
@@ -145,16 +136,17 @@ impl Kernel for Linux {
             None => 0,
         };
         let sandbox = self.sandbox.as_ref().map(Sandbox::descriptor);
-        let claimed = self.one(
-            place,
-            &what,
-            &[],
-            |batch| rtnl::create_link(batch, spec, master, sandbox),
-            |message| {
-                let link = rtnl::parse_link(message)?;
-                (link.name == spec.name).then_some(Claimed { index: link.index, peer_index: link.parent })
-            },
-        )?;
+        let socket = self.socket(place)?;
+        let mut batch = socket.batch();
+        rtnl::create_link(&mut batch, spec, master, sandbox);
+        let mut claimed = None;
+        let echo = |message: Message<'_>| {
+            if let Some(link) = rtnl::parse_link(&message).filter(|link| link.name == spec.name) {
+                claimed = Some(Claimed { index: link.index, peer_index: link.parent });
+            }
+        };
+        let answers = socket.exchange(&batch, echo).map_err(|error| KernelError::io(what(), &error))?;
+        answers.into_iter().collect::<Result<(), _>>().map_err(|refusal| refused(what(), refusal))?;
         let claimed = match claimed {
             Some(claimed) => claimed,
             // No echo (seen on no kernel so far): ask for it.
@@ -400,4 +392,3 @@ fn describe(change: &Change, place: Place) -> String {
     };
     format!("{what} {place}")
 }
-

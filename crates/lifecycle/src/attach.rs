@@ -136,7 +136,7 @@ fn wire<D: Driver, K: Kernel>(
     if let Some(name) = &wiring.announce {
         announce(converger, name)?;
     }
-    report::complete(converger, wiring, endpoint, sandbox)
+    report::complete(converger, wiring, sandbox)
 }
 
 /// The firewall's part of some resources.
@@ -162,6 +162,8 @@ pub(crate) fn intents<'a>(lists: impl IntoIterator<Item = &'a [Resource]>) -> Ve
 fn wait_for_port<K: Kernel>(converger: &mut Converger<'_, K>, name: &str) -> Result<(), Error> {
     let link = converger.link(Place::Host, name).map_err(kernel)?.unwrap_or_default();
     let state = converger.kernel.wait_up(&LinkName::Index(link.index)).map_err(kernel)?;
+    // Both ends of a veth are born with the same.
+    converger.learn_mtu(state.mtu);
     match state.operstate_name() {
         "up" => Ok(()),
         other => Err(Error::internal(format!("bridge port in error state: {other}"))

@@ -1,7 +1,7 @@
 //! CHECK: the same wishes as ADD, compared one-sidedly with the kernel and the result that the runtime kept.
 
 use cni::{AddResult, Code, Error, Interface};
-use cnm::{Drift, Driver, Kernel, Link, LinkKind, LinkName, Mac, Owner, OwnerTag, Place, Resource, Route};
+use cnm::{Drift, Driver, Isolation, Kernel, Link, LinkKind, LinkName, Mac, Owner, OwnerTag, Place, Resource, Route};
 
 use crate::Ipam;
 use crate::attach::intents;
@@ -23,8 +23,14 @@ pub fn check<D: Driver, K: Kernel>(
     if let Some(ipam) = ipam {
         ipam.check()?;
     }
-    let previous = previous.ok_or_else(|| Error::config("Required prevResult missing"))?;
-    if !kernel_.has_sandbox() {
+    let nothing = AddResult::default();
+    let previous = match previous {
+        Some(previous) => previous,
+        // Networks that make nothing compare with nothing, as the reference's loopback.
+        None if driver.endpoint(owner, Mac([0; 6])).claim.is_none() => &nothing,
+        None => return Err(Error::config("Required prevResult missing")),
+    };
+    if D::ISOLATION == Isolation::Private && !kernel_.has_sandbox() {
         return Err(Error::new(Code::InvalidNetns, format!("the sandbox {sandbox} is gone")));
     }
     let inner = previous.interfaces.iter().find(|found| found.name == owner.ifname && !found.sandbox.is_empty());

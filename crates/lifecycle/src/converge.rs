@@ -34,6 +34,13 @@ impl<'k, K: Kernel> Converger<'k, K> {
         self.known.push(Known { place, link, fresh: true });
     }
 
+    /// Tells of the MTU that the kernel chose for the links that this call has made.
+    pub(crate) fn learn_mtu(&mut self, mtu: u32) {
+        for known in self.known.iter_mut().filter(|known| known.fresh && known.link.mtu == 0) {
+            known.link.mtu = mtu;
+        }
+    }
+
     /// A link as last seen by this call.
     pub(crate) fn seen(&self, place: Place, name: &str) -> Option<&Link> {
         self.known.iter().find(|known| known.place == place && known.link.name == name).map(|known| &known.link)

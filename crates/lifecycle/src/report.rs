@@ -1,7 +1,7 @@
 //! The result of ADD: what was made, with the hardware addresses that the kernel has.
 
 use cni::{AddResult, Error, Interface, Ip};
-use cnm::{Endpoint, Kernel, Link, LinkKind, Observe, Place, Wiring};
+use cnm::{Kernel, Link, Observe, Place, Wiring};
 
 use crate::converge::Converger;
 use crate::errors::kernel;
@@ -10,21 +10,13 @@ use crate::errors::kernel;
 pub(crate) fn complete<K: Kernel>(
     converger: &mut Converger<'_, K>,
     wiring: Wiring,
-    endpoint: &Endpoint,
     sandbox: &str,
 ) -> Result<AddResult, Error> {
     let mut result = wiring.result;
-    let mtu = endpoint.claim.as_ref().and_then(|claim| match claim.kind {
-        LinkKind::Veth { .. } => claim.mtu,
-        LinkKind::Bridge { .. } => None,
-    });
     for interface in &mut result.interfaces {
         let place = if interface.sandbox.is_empty() { Place::Host } else { Place::Sandbox };
         if let Some(link) = converger.link(place, &interface.name).map_err(kernel)? {
             describe(interface, &link);
-            if interface.mtu == 0 {
-                interface.mtu = mtu.unwrap_or_default();
-            }
         }
     }
     match wiring.observe {

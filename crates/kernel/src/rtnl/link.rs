@@ -52,13 +52,13 @@ pub(super) fn header(family: u8, index: u32, flags: u32, change: u32) -> [u8; LI
 }
 
 /// Begins a message about a named link and names it.
-fn about(batch: &mut Batch, kind: u16, more: u16, name: &LinkName, up: u32, change: u32) {
+fn about(batch: &mut Batch, kind: u16, asked: u16, name: &LinkName, up: u32, change: u32) {
     match name {
         LinkName::Index(index) => {
-            batch.message(kind, flags::ACK | more, &header(0, *index, up, change));
+            batch.message(kind, asked, &header(0, *index, up, change));
         }
         LinkName::Name(name) => {
-            batch.message(kind, flags::ACK | more, &header(0, 0, up, change));
+            batch.message(kind, asked, &header(0, 0, up, change));
             batch.text(IFLA_IFNAME, name);
         }
     }
@@ -97,7 +97,9 @@ pub(crate) fn create_link(batch: &mut Batch, spec: &LinkSpec, master: u32, sandb
                 info.nest(IFLA_INFO_DATA, |data| data.u8(IFLA_BR_VLAN_FILTERING, 1));
             }
             LinkKind::Veth { peer } => {
-                info.nest(IFLA_INFO_DATA, |data| data.nest(VETH_INFO_PEER, |data| veth_peer(data, peer, spec.mtu, sandbox)));
+                info.nest(IFLA_INFO_DATA, |data| {
+                    data.nest(VETH_INFO_PEER, |data| veth_peer(data, peer, spec.mtu, sandbox))
+                });
             }
         }
     });
@@ -118,7 +120,7 @@ fn veth_peer(batch: &mut Batch, peer: &Peer, mtu: Option<u32>, sandbox: Option<R
     }
 }
 
-/// Asks for one link.
+/// Asks for one link; the answer is the link or a refusal, no acknowledgement.
 pub(crate) fn get_link(batch: &mut Batch, name: &LinkName) {
     about(batch, GET_LINK, 0, name, 0, 0);
     batch.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
@@ -135,7 +137,7 @@ pub(crate) fn link_dump(batch: &mut Batch, master: u32) {
 
 /// Removes a link.
 pub(crate) fn delete_link(batch: &mut Batch, name: &LinkName) {
-    about(batch, DELETE_LINK, 0, name, 0, 0);
+    about(batch, DELETE_LINK, flags::ACK, name, 0, 0);
 }
 
 /// Which flag of a link to set.
@@ -151,7 +153,7 @@ pub(crate) fn set_flags(batch: &mut Batch, name: &LinkName, flag: Flag, on: bool
         Flag::Up => IFF_UP,
         Flag::Promisc => IFF_PROMISC,
     };
-    about(batch, SET_LINK, 0, name, if on { bit } else { 0 }, bit);
+    about(batch, SET_LINK, flags::ACK, name, if on { bit } else { 0 }, bit);
 }
 
 /// What [`set_link`] changes.
@@ -164,7 +166,7 @@ pub(crate) enum Setting<'a> {
 
 /// Changes one attribute of a link.
 pub(crate) fn set_link(batch: &mut Batch, name: &LinkName, setting: &Setting<'_>) {
-    about(batch, SET_LINK, 0, name, 0, 0);
+    about(batch, SET_LINK, flags::ACK, name, 0, 0);
     match setting {
         Setting::Mac(mac) => batch.attribute(IFLA_ADDRESS, &mac.0),
         Setting::Mtu(mtu) => batch.u32(IFLA_MTU, *mtu),
@@ -175,7 +177,7 @@ pub(crate) fn set_link(batch: &mut Batch, name: &LinkName, setting: &Setting<'_>
 
 /// Sets `arp_notify` of a link.
 pub(crate) fn arp_notify(batch: &mut Batch, name: &LinkName, on: bool) {
-    about(batch, SET_LINK, 0, name, 0, 0);
+    about(batch, SET_LINK, flags::ACK, name, 0, 0);
     batch.nest(IFLA_AF_SPEC, |spec| {
         spec.nest(AF_INET.into(), |inet| {
             inet.nest(IFLA_INET_CONF, |conf| conf.u32(IPV4_DEVCONF_ARP_NOTIFY, on.into()));

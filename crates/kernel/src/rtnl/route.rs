@@ -76,7 +76,7 @@ pub(crate) fn lookup(batch: &mut Batch, to: IpAddr) {
     let bits = if to.is_ipv4() { 32 } else { 128 };
     let mut head = header(family(to), bits, 0, 0, RTM_F_FIB_MATCH);
     (head[5], head[7]) = (0, 0);
-    batch.message(GET_ROUTE, flags::ACK, &head);
+    batch.message(GET_ROUTE, 0, &head);
     batch.attribute(RTA_DST, &octets(to));
 }
 
