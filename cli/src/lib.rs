@@ -1,1 +1,0 @@
-//! The cnm command: networks, sandboxes and attachments by hand.
