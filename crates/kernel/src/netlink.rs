@@ -65,6 +65,13 @@ impl Batch {
         sequence
     }
 
+    /// Adds flags to the message being written.
+    pub(crate) fn raise(&mut self, flags: u16) {
+        let at = self.start + 6;
+        let flags = read_u16(&self.bytes[at..]) | flags;
+        self.bytes[at..at + 2].copy_from_slice(&flags.to_ne_bytes());
+    }
+
     /// Number of messages.
     pub(crate) fn len(&self) -> usize {
         self.next.wrapping_sub(self.first) as usize
@@ -120,6 +127,8 @@ impl Batch {
         fill(self);
         let length = u16::try_from(self.bytes.len() - at).unwrap_or(u16::MAX);
         self.bytes[at..at + 2].copy_from_slice(&length.to_ne_bytes());
+        // What is inside has filled up already, but an empty nest has told nobody that the message is longer.
+        self.pad();
     }
 
     /// Adds bytes as they are: a fixed header inside a nest.
@@ -334,6 +343,30 @@ impl Netlink {
         Ok(answers.into_iter().map(|answer| answer.unwrap_or(Ok(()))).collect())
     }
 
+    /// Sends one message that asks for one object and did not ask for [`flags::ACK`]: the object itself is the
+    /// answer, or a refusal. `read` turns it into a value.
+    pub(crate) fn ask<T>(
+        &mut self,
+        batch: &Batch,
+        read: impl Fn(&Message<'_>) -> Option<T>,
+    ) -> io::Result<Result<Option<T>, Refusal>> {
+        self.send(batch)?;
+        let mut answer = None;
+        while answer.is_none() {
+            self.receive(|message| {
+                if message.sequence == batch.first && answer.is_none() {
+                    answer = Some(match acknowledgement(&message) {
+                        Some(Err(refusal)) => Err(refusal),
+                        Some(Ok(())) => Ok(None),
+                        None => Ok(read(&message)),
+                    });
+                }
+                true
+            })?;
+        }
+        Ok(answer.unwrap_or(Ok(None)))
+    }
+
     /// Sends the dump that `fill` writes and calls `each` for every object; repeats when the kernel says that
     /// the table changed meanwhile (`NLM_F_DUMP_INTR`), so `restart` must forget what `each` has kept.
     pub(crate) fn dump<T>(
@@ -408,12 +441,14 @@ mod tests {
         assert_eq!(batch.message(16, flags::ACK, &[0; 16]), 7);
         batch.text(3, "lo");
         batch.nest(18, |inner| inner.u8(1, 9));
+        batch.nest(19, |_| {});
         assert_eq!(batch.message(20, 0, &[]), 8);
         assert_eq!(batch.len(), 2);
-        assert_eq!(read_u32(&batch.bytes), 16 + 16 + 8 + 12);
+        assert_eq!(read_u32(&batch.bytes), 16 + 16 + 8 + 12 + 4);
         assert_eq!(&batch.bytes[32..40], &[7, 0, 3, 0, b'l', b'o', 0, 0]);
         assert_eq!(&batch.bytes[40..52], &[12, 0, 18, 0x80, 5, 0, 1, 0, 9, 0, 0, 0]);
-        assert_eq!(batch.bytes.len(), 52 + 16);
+        assert_eq!(&batch.bytes[52..56], &[4, 0, 19, 0x80]);
+        assert_eq!(batch.bytes.len(), 56 + 16);
     }
 
     #[test]

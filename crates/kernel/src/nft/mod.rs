@@ -280,28 +280,35 @@ impl Nft {
         for step in steps {
             step.write(&mut batch);
         }
+        // Kernels before 6.10 acknowledge neither begin nor end, but all of them the messages between.
+        batch.raise(flags::ACK);
         batch.message(BATCH_END, 0, &header(0, SUBSYSTEM));
-        // The kernel works within the send, and all that it has to say is queued when that returns: silence is
-        // success. No acknowledgement is asked for, because kernels differ in which messages of a batch they give one.
         let lost = |error| Failure::Refused(KernelError::io("change nf_tables", &error));
         self.socket.send(&batch).map_err(lost)?;
-        let mut worst: Option<(usize, Refusal)> = None;
+        // The kernel works within the send: all that it has to say is queued by now.
+        let (mut acknowledged, mut worst) = (false, None::<(usize, Refusal)>);
         while self
             .socket
             .receive_now(|message| {
                 let at = message.sequence.wrapping_sub(first) as usize;
-                if let Some(Err(refusal)) = netlink::acknowledgement(&message)
-                    && at < batch.len()
-                    && worst.as_ref().is_none_or(|(before, _)| at < *before)
-                {
-                    worst = Some((at, refusal));
+                match netlink::acknowledgement(&message) {
+                    Some(_) if at >= batch.len() => {}
+                    Some(Ok(())) => acknowledged = true,
+                    Some(Err(refusal)) if worst.as_ref().is_none_or(|(before, _)| at < *before) => {
+                        worst = Some((at, refusal));
+                    }
+                    Some(Err(_)) | None => {}
                 }
                 true
             })
             .map_err(lost)?
         {}
         match worst {
-            None => Ok(()),
+            None if acknowledged => Ok(()),
+            None => {
+                let what = "change nf_tables";
+                Err(Failure::Refused(KernelError::other(what, "the kernel passed over the transaction in silence")))
+            }
             Some((0, refusal)) if refusal.errno == ERESTART => Err(Failure::Stale),
             Some((at, refusal)) => {
                 let step = at.checked_sub(1).and_then(|at| steps.get(at));

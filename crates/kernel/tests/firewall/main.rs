@@ -1,0 +1,9 @@
+//! The firewall against the real kernel, in namespaces of their own. Needs root, nft, iptables, ip, ping and the
+//! reference plugins (`apt-get install nftables iptables iproute2 iputils-ping containernetworking-plugins`).
+
+mod world;
+
+mod iptables;
+mod nftables;
+mod reference;
+mod traffic;

@@ -1,0 +1,98 @@
+//! A world for one test: network and mount namespaces of its own, in a thread of its own, and what one asks there.
+//! Children of the thread (nft, ip, iptables) live in the same namespaces. Nothing outlives the thread.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use cnm::{Backend, Intent, Owner};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+/// Runs a test where it can do no harm.
+pub(crate) fn alone<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+    let world = thread::spawn(move || {
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
+            .expect("these tests need root: run them with sudo, or in a container with --privileged");
+        let none: Option<&Path> = None;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+        // For the lock of iptables and the names of `ip netns`.
+        mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+        run("ip link set lo up");
+        test()
+    });
+    match world.join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Runs a command of the shell in the thread's namespaces; it must succeed.
+pub(crate) fn run(command: &str) -> String {
+    match attempt(command) {
+        Ok(said) => said,
+        Err(said) => panic!("{command}: {said}"),
+    }
+}
+
+/// Runs a command; what it said, as `Err` when it failed.
+#[expect(clippy::disallowed_methods, reason = "tests drive the system's own tools")]
+pub(crate) fn attempt(command: &str) -> Result<String, String> {
+    let output = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() { Ok(stdout) } else { Err(stdout + &String::from_utf8_lossy(&output.stderr)) }
+}
+
+/// The whole ruleset as nft lists it.
+pub(crate) fn ruleset() -> String {
+    run("nft list ruleset")
+}
+
+/// Two namespaces on a bridge of this one: `left` 10.1.2.3, `right` 10.1.2.4 behind `cni0` 10.1.2.1, and a third,
+/// `world` 192.0.2.2, behind another link, which knows no way back. Dual stack with fd00:1:: and 2001:db8::. Gives the
+/// prefix of the names of the namespaces.
+pub(crate) fn topology() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0");
+    run("ip link add cni0 type bridge && ip link set cni0 up && ip addr add 10.1.2.1/24 dev cni0 && \
+         ip addr add fd00:1::1/64 dev cni0 nodad");
+    for (side, number) in [("left", 3), ("right", 4)] {
+        run(&format!(
+            "ip netns add {name}{side} && ip link add {side} type veth peer name eth0 netns {name}{side} && \
+             ip link set {side} master cni0 up && ip -n {name}{side} link set eth0 up && \
+             ip -n {name}{side} addr add 10.1.2.{number}/24 dev eth0 && \
+             ip -n {name}{side} addr add fd00:1::{number}/64 dev eth0 nodad && \
+             ip -n {name}{side} route add default via 10.1.2.1 && ip -n {name}{side} route add default via fd00:1::1"
+        ));
+    }
+    run(&format!(
+        "ip netns add {name}world && ip link add up0 type veth peer name eth0 netns {name}world && ip link set up0 up && \
+         ip addr add 192.0.2.1/24 dev up0 && ip addr add 2001:db8::1/64 dev up0 nodad && \
+         ip -n {name}world link set eth0 up && ip -n {name}world addr add 192.0.2.2/24 dev eth0 && \
+         ip -n {name}world addr add 2001:db8::2/64 dev eth0 nodad"
+    ));
+    name
+}
+
+/// Whether one ping from a namespace is answered within half a second.
+pub(crate) fn pings(namespace: &str, to: &str) -> bool {
+    attempt(&format!("ip netns exec {namespace} ping -c1 -W0.5 {to}")).is_ok()
+}
+
+pub(crate) fn masquerade(address: &str, backend: Backend) -> Intent {
+    Intent::Masquerade { device: "cni0".into(), address: address.parse().unwrap(), backend }
+}
+
+pub(crate) fn guard(device: &str, internal: bool, isolated: bool) -> Intent {
+    Intent::Guard { device: device.into(), internal, isolated }
+}
+
+pub(crate) fn spoof(port: &str, mac: &str) -> Intent {
+    Intent::SpoofCheck { port: port.into(), mac: mac.parse().unwrap() }
+}
+
+pub(crate) fn owner(container: &str) -> Owner {
+    Owner::new("web", container, "eth0")
+}
