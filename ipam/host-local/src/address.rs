@@ -73,7 +73,7 @@ mod tests {
             ("::1.2.3.4", "::102:304"),
             ("1:0:2:3:4:5:6:7", "1:0:2:3:4:5:6:7"),
         ] {
-            let address = Address::from(text.parse::<IpAddr>().unwrap());
+            let address = Address::from(text.parse::<IpAddr>().expect("works"));
             assert_eq!(address.to_string(), name);
             assert_eq!(Address::from_file_name(name), Some(address));
         }

@@ -87,7 +87,8 @@ impl Plugin for HostLocal {
             false => (held.exact, owner.content()),
         };
         let release = |address: &Address| session.release(*address, content).err();
-        let failures = addresses.iter().filter_map(release).collect();
+        let mut failures: Vec<error::Error> = addresses.iter().filter_map(release).collect();
+        failures.extend(session.complete().err());
         session.end();
         joined(failures)
     }
@@ -101,9 +102,11 @@ impl Plugin for HostLocal {
         let store = open(request)?;
         let mut session = store.enter_existing()?.ok_or_else(missing)?;
         let held = session.held(&Owner::new(&request.container_id, &request.ifname))?;
-        session.end();
         let held: Vec<Address> = [held.exact, held.legacy].concat();
+        let complete = session.complete();
+        session.end();
         if held.is_empty() {
+            complete?;
             return Err(missing());
         }
         // What lies in no range of ours was given by somebody else.
@@ -122,7 +125,7 @@ impl Plugin for HostLocal {
         let pairs: HashSet<(&str, &str)> =
             valid.iter().map(|it| (it.container_id.trim(), it.ifname.as_str())).collect();
         let ids: HashSet<&str> = pairs.iter().map(|pair| pair.0).collect();
-        let failures = session.rebuild(&mut |_, found| {
+        let mut failures = session.rebuild(&mut |_, found| {
             let wanted = match parts(found.content) {
                 Some((id, "")) => ids.contains(id),
                 Some(pair) => pairs.contains(&pair),
@@ -131,6 +134,7 @@ impl Plugin for HostLocal {
             };
             if wanted { Fate::Keep } else { Fate::Remove }
         })?;
+        failures.extend(session.complete().err());
         session.sweep();
         session.end();
         joined(failures)
@@ -157,3 +161,6 @@ fn joined(failures: Vec<error::Error>) -> Result<(), Error> {
         Some(first) => Err(Error::new(first.code(), texts.join("; "))),
     }
 }
+
+#[cfg(test)]
+mod testing;

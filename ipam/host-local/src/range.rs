@@ -181,8 +181,8 @@ mod tests {
     use super::*;
 
     fn wish(subnet: &str, start: &str, end: &str, gateway: &str) -> Wish {
-        let ip = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
-        Wish { subnet: subnet.parse().unwrap(), start: ip(start), end: ip(end), gateway: ip(gateway) }
+        let ip = |text: &str| (!text.is_empty()).then(|| text.parse().expect("works"));
+        Wish { subnet: subnet.parse().expect("works"), start: ip(start), end: ip(end), gateway: ip(gateway) }
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
             ("::/0", "::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::1"),
             ("fd00::/126", "fd00::1-fd00::3", "fd00::1"),
         ] {
-            let range = Range::new(&wish(subnet, "", "", "")).unwrap();
+            let range = Range::new(&wish(subnet, "", "", "")).expect("works");
             assert_eq!(range.to_string(), text);
             assert_eq!(range.gateway.to_string(), gateway);
         }
@@ -218,7 +218,7 @@ mod tests {
             (wish("10.1.2.0/24", "fd00::1", "", ""), "RangeStart fd00::1 not in network 10.1.2.0/24"),
             (wish("10.1.2.0/24", "", "", "fd00::1"), "gateway fd00::1 is not of the family of 10.1.2.0/24"),
         ] {
-            assert_eq!(Range::new(&range).unwrap_err(), text);
+            assert_eq!(Range::new(&range).expect_err("refused"), text);
         }
     }
 
@@ -226,10 +226,10 @@ mod tests {
     fn sets_are_checked_as_the_reference_does() {
         let one = wish("10.1.2.0/24", "", "", "");
         let six = wish("fd00::/64", "", "", "");
-        assert_eq!(RangeSet::new(&[]).unwrap_err(), "empty range set");
-        assert_eq!(RangeSet::new(&[one.clone(), six]).unwrap_err(), "mixed address families");
+        assert_eq!(RangeSet::new(&[]).expect_err("refused"), "empty range set");
+        assert_eq!(RangeSet::new(&[one.clone(), six]).expect_err("refused"), "mixed address families");
         assert_eq!(
-            RangeSet::new(&[one.clone(), wish("10.1.0.0/16", "", "", "")]).unwrap_err(),
+            RangeSet::new(&[one.clone(), wish("10.1.0.0/16", "", "", "")]).expect_err("refused"),
             "subnets 10.1.2.1-10.1.2.254 and 10.1.0.1-10.1.255.254 overlap"
         );
         // nerdctl's --aux-address: one subnet and gateway, several ranges in a set.
@@ -237,7 +237,7 @@ mod tests {
             wish("10.1.2.0/24", "10.1.2.1", "10.1.2.9", "10.1.2.1"),
             wish("10.1.2.0/24", "10.1.2.11", "10.1.2.254", "10.1.2.1"),
         ])
-        .unwrap();
+        .expect("works");
         assert_eq!(set.to_string(), "10.1.2.1-10.1.2.9,10.1.2.11-10.1.2.254");
         assert_eq!(set.usable(), 8 + 244);
     }
@@ -248,9 +248,9 @@ mod tests {
             wish("10.1.0.0/24", "10.1.0.1", "10.1.0.9", ""),
             wish("10.2.0.0/24", "10.2.0.1", "10.2.0.9", ""),
         ])
-        .unwrap();
+        .expect("works");
         let text = |last: Option<&str>| {
-            let last = last.map(|last| Address::from(last.parse::<IpAddr>().unwrap()));
+            let last = last.map(|last| Address::from(last.parse::<IpAddr>().expect("works")));
             let parts: Vec<String> =
                 set.stretches(last).iter().map(|part| format!("{}-{}", part.from, part.to)).collect();
             parts.join(" ")
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(text(Some("10.9.9.9")), text(None));
         assert_eq!(text(Some("10.1.0.4")), "10.1.0.5-10.1.0.9 10.2.0.1-10.2.0.9 10.1.0.1-10.1.0.4");
         assert_eq!(text(Some("10.2.0.9")), "10.1.0.1-10.1.0.9 10.2.0.1-10.2.0.9");
-        let all = RangeSet::new(&[wish("::/0", "", "", "")]).unwrap();
+        let all = RangeSet::new(&[wish("::/0", "", "", "")]).expect("works");
         assert_eq!(all.stretches(Some(Address(u128::MAX))).len(), 1);
     }
 }

@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_device_that_never_ends_is_refused() {
-        assert!(read(Path::new("/dev/zero")).unwrap_err().to_string().contains("larger than 1 MiB"));
-        assert_eq!(read(Path::new("/nonexistent")).unwrap_err().code(), cni::Code::Io);
+        assert!(read(Path::new("/dev/zero")).expect_err("refused").to_string().contains("larger than 1 MiB"));
+        assert_eq!(read(Path::new("/nonexistent")).expect_err("refused").code(), cni::Code::Io);
     }
 }

@@ -17,6 +17,9 @@ use crate::store::Store;
 /// What stands in the index for a file that cannot be read: somebody's.
 const UNREADABLE: &[u8] = b"\0unreadable";
 
+/// ENXIO: what opening a socket gives.
+const NO_SUCH_DEVICE: i32 = 6;
+
 /// An index that says "full" is believed for so long, in nanoseconds; then the directory is asked again.
 const STALE: u64 = 60_000_000_000;
 
@@ -59,6 +62,8 @@ pub(crate) struct Session<'a, F> {
     /// The index does not follow the directory any more.
     lost: bool,
     changed: bool,
+    /// Files that may be there for anybody: they could not be read just now.
+    unread: Vec<Error>,
 }
 
 impl<'a, F: Files> Session<'a, F> {
@@ -67,9 +72,13 @@ impl<'a, F: Files> Session<'a, F> {
         let dir = store.files.stat(&store.paths.dir).map_err(|source| Error::io("stat", &store.paths.dir, source))?;
         let (index, fresh) = match Index::open(&store.files, &store.paths.index, &dir, &store.boot) {
             Ok(index) => (index, false),
-            Err(Untrusted) => (walk(store, &mut |_, _| Fate::Keep, &mut Vec::new())?, true),
+            Err(Untrusted) => (Index::new(0), true),
         };
-        Ok(Self { store, _lock: lock, dir, index, fresh, lost: false, changed: fresh })
+        let mut session = Self { store, _lock: lock, dir, index, fresh, lost: false, changed: false, unread: Vec::new() };
+        if fresh {
+            session.reread()?;
+        }
+        Ok(session)
     }
 
     /// The addresses of an owner, each verified.
@@ -155,11 +164,19 @@ impl<'a, F: Files> Session<'a, F> {
     /// Shows every reservation's file and removes those that `decide` gives up; gives what could not be removed.
     pub(crate) fn rebuild(&mut self, decide: &mut dyn FnMut(Address, Found<'_>) -> Fate) -> Result<Vec<Error>, Error> {
         self.changed = true;
-        let mut leftover = Vec::new();
-        self.index = walk(self.store, decide, &mut leftover)?;
+        let mut walk = Walk { index: Index::new(0), unread: Vec::new(), leftover: Vec::new() };
+        walk.read(self.store, decide)?;
+        self.index = walk.index;
+        self.unread = walk.unread;
         self.fresh = true;
         self.lost = false;
-        Ok(leftover)
+        Ok(walk.leftover)
+    }
+
+    /// Whether everything could be read, so that what was not found is not there.
+    pub(crate) fn complete(&mut self) -> Result<(), Error> {
+        self.lost |= !self.unread.is_empty();
+        self.unread.pop().map_or(Ok(()), Err)
     }
 
     /// Makes the index anew.
@@ -200,7 +217,7 @@ impl<'a, F: Files> Session<'a, F> {
 
     /// Writes the index and stamps the directory. A failure is none: the next session will walk.
     pub(crate) fn end(mut self) {
-        if !self.changed || self.lost {
+        if !self.changed || self.lost || !self.unread.is_empty() {
             return;
         }
         let Store { files, paths, boot } = self.store;
@@ -355,48 +372,66 @@ impl LastReserved {
     }
 }
 
-/// Reads every reservation's file and makes an index of them. Only names that are an address count; the reference looks
-/// at all of them, but never writes another.
-fn walk<F: Files>(
-    store: &Store<F>,
-    decide: &mut dyn FnMut(Address, Found<'_>) -> Fate,
-    leftover: &mut Vec<Error>,
-) -> Result<Index, Error> {
-    let Store { files, paths, .. } = store;
-    let mut index = Index::new(0);
-    let mut known = Ok(());
-    let listed = files.list(&paths.dir, &mut |name| {
-        let Some(address) = Address::from_file_name(name) else { return ControlFlow::Continue(()) };
-        if let Some((content, modified)) = visit(files, &paths.dir.join(name), address, decide, leftover) {
-            known = index.insert(files, trimmed(&content), address, modified);
-        }
-        if known.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    listed.map_err(|source| Error::io("list", &paths.dir, source))?;
-    known.map_err(|Untrusted| Error::unusable(&paths.dir))?;
-    Ok(index)
+/// A reading of the whole directory.
+struct Walk {
+    index: Index,
+    /// Why a file could not be read.
+    unread: Vec<Error>,
+    /// Why a file could not be removed.
+    leftover: Vec<Error>,
 }
 
-/// Reads one file and does with it what `decide` says; gives content and modification time when it holds its address.
-fn visit(
-    files: &impl Files,
-    path: &Path,
-    address: Address,
-    decide: &mut dyn FnMut(Address, Found<'_>) -> Fate,
-    leftover: &mut Vec<Error>,
-) -> Option<(Vec<u8>, i64)> {
-    let read = files.open(path).and_then(|file| Ok((files.read(&file)?, files.stat_file(&file)?)));
-    let (content, modified) = match read {
-        Ok((content, stat)) => (content, stat.modified),
-        Err(error) if error.kind() == ErrorKind::NotFound => return None,
-        // Somebody's, whoever it is; never old, so that it is never removed.
-        Err(_) => return Some((UNREADABLE.to_vec(), i64::MAX)),
-    };
-    if decide(address, Found { content: trimmed(&content), modified }) == Fate::Remove {
-        match files.unlink(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => leftover.push(Error::io("release", path, error)),
-            Ok(()) | Err(_) => return None,
-        }
+impl Walk {
+    /// Reads every reservation's file. Only names that are an address count; the reference looks at all of them, but
+    /// never writes another.
+    fn read<F: Files>(
+        &mut self,
+        store: &Store<F>,
+        decide: &mut dyn FnMut(Address, Found<'_>) -> Fate,
+    ) -> Result<(), Error> {
+        let Store { files, paths, .. } = store;
+        let mut known = Ok(());
+        let listed = files.list(&paths.dir, &mut |name| {
+            let Some(address) = Address::from_file_name(name) else { return ControlFlow::Continue(()) };
+            let visited = self.visit(files, &paths.dir.join(name), &mut |found| decide(address, found));
+            if let Some((content, modified)) = visited {
+                known = self.index.insert(files, trimmed(&content), address, modified);
+            }
+            if known.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        listed.map_err(|source| Error::io("list", &paths.dir, source))?;
+        known.map_err(|Untrusted| Error::unusable(&paths.dir))
     }
-    (!is_void(&content)).then_some((content, modified))
+
+    /// Reads one file and does with it what `decide` says; gives content and modification time when it holds its
+    /// address.
+    fn visit(
+        &mut self,
+        files: &impl Files,
+        path: &Path,
+        decide: &mut dyn FnMut(Found<'_>) -> Fate,
+    ) -> Option<(Vec<u8>, i64)> {
+        let read = files.open(path).and_then(|file| Ok((files.read(&file)?, files.stat_file(&file)?)));
+        let (content, modified) = match read {
+            Ok((content, stat)) => (content, stat.modified),
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            // Not a reservation but not ours to remove, so the address is taken; and never old.
+            Err(error) if error.kind() == ErrorKind::IsADirectory || error.raw_os_error() == Some(NO_SUCH_DEVICE) => {
+                return Some((UNREADABLE.to_vec(), i64::MAX));
+            }
+            Err(error) => {
+                self.unread.push(Error::io("read", path, error));
+                return Some((UNREADABLE.to_vec(), i64::MAX));
+            }
+        };
+        if decide(Found { content: trimmed(&content), modified }) == Fate::Remove {
+            match files.unlink(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    self.leftover.push(Error::io("release", path, error));
+                }
+                Ok(()) | Err(_) => return None,
+            }
+        }
+        (!is_void(&content)).then_some((content, modified))
+    }
 }

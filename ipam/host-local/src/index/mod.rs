@@ -194,6 +194,15 @@ impl Index {
         files.write(&created, &buffer)
     }
 
+    /// How many owners' entries there are, and every bitmap: for comparing two indexes.
+    #[cfg(test)]
+    pub(crate) fn shape(&mut self, files: &impl Files) -> (usize, std::collections::BTreeMap<u128, u128>) {
+        let all = self.table.all(files).expect("sound");
+        let nodes: std::collections::BTreeMap<_, _> =
+            all.iter().copied().filter(|(key, _)| key & OWNER != OWNER).collect();
+        (all.len() - nodes.len(), nodes)
+    }
+
     fn owner_key(&self, content: &[u8]) -> u128 {
         let digest = Sha256::new().chain_update(self.table.shape().0.to_le_bytes()).chain_update(content).finalize();
         let mut bytes = [0; 16];

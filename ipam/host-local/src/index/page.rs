@@ -147,7 +147,7 @@ mod tests {
         assert!(!page.push(1000, 0));
         page.remove(3);
         let image = *page.encode(7, 42);
-        let read = Page::decode(Box::new(image), 7, 42).unwrap();
+        let read = Page::decode(Box::new(image), 7, 42).expect("works");
         assert_eq!(read.used(), SLOTS - 1);
         assert_eq!(read.find(4, |_| true), None);
         assert_eq!(read.find(127, |value| value == 254).map(|slot| read.value(slot)), Some(254));
