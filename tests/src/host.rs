@@ -1,13 +1,14 @@
 //! A test's own host.
 
 use std::ops::Deref;
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::{fs, thread};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{Call, Conf, Namespace, Outcome, Sandbox, Snapshot, Suite, eventually};
+use crate::{Attached, Call, Conf, Namespace, Outcome, Sandbox, Snapshot, Suite, eventually};
 
 /// The address of the host on its uplink, and of the world beyond it, for either family.
 const UPLINK: [(&str, &str, &str); 2] =
@@ -20,8 +21,6 @@ pub struct Host {
     namespace: Namespace,
     suite: Suite,
     sandboxes: Mutex<Vec<Weak<Namespace>>>,
-    /// Identities of all network namespaces that the test made, the host's first.
-    made: Mutex<Vec<(u64, u64)>>,
 }
 
 impl Host {
@@ -43,8 +42,7 @@ impl Host {
     #[track_caller]
     pub fn with(suite: Suite) -> Self {
         let namespace = Namespace::host();
-        let made = Mutex::new(vec![namespace.id()]);
-        let host = Self { namespace, suite, sandboxes: Mutex::default(), made };
+        let host = Self { namespace, suite, sandboxes: Mutex::default() };
         // A new namespace inherits IPv4 forwarding from the machine's.
         host.set_sysctl("net/ipv4/ip_forward", "0");
         host.set_sysctl("net/ipv6/conf/all/forwarding", "0");
@@ -67,7 +65,6 @@ impl Host {
     pub fn sandbox(&self, name: &str) -> Sandbox {
         let namespace = Arc::new(self.namespace.sandbox(name));
         self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&namespace));
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).push(namespace.id());
         Sandbox::new(namespace)
     }
 
@@ -97,6 +94,18 @@ impl Host {
             self.run(&format!("ip {family} route add default via {gateway} dev uplink"));
         }
         outside
+    }
+
+    /// A new sandbox with an attached `eth0`.
+    ///
+    /// # Panics
+    /// When the attachment fails.
+    #[must_use]
+    #[track_caller]
+    pub fn attach(&self, conf: &Conf, name: &str) -> (Sandbox, Attached) {
+        let sandbox = self.sandbox(name);
+        let result = self.add(conf, &sandbox).attached();
+        (sandbox, result)
     }
 
     /// A call of the plugin `kind`, to be completed.
@@ -156,10 +165,7 @@ impl Host {
     #[must_use]
     #[track_caller]
     pub fn snapshot(&self) -> Snapshot {
-        let sandboxes: Vec<Arc<Namespace>> = {
-            let list = self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner);
-            list.iter().filter_map(Weak::upgrade).collect()
-        };
+        let sandboxes = self.living_sandboxes();
         let all: Vec<&Namespace> = std::iter::once(&self.namespace).chain(sandboxes.iter().map(|s| &**s)).collect();
         Snapshot::take(&all)
     }
@@ -174,12 +180,18 @@ impl Host {
         eventually("the state is not what it was", || before.compare(&self.snapshot()));
     }
 
+    fn living_sandboxes(&self) -> Vec<Arc<Namespace>> {
+        let list = self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        list.iter().filter_map(Weak::upgrade).collect()
+    }
+
     /// Processes of other programs that are in one of this host's namespaces: (id, command line).
     #[must_use]
     pub fn processes(&self) -> Vec<(i32, String)> {
-        use std::os::unix::fs::MetadataExt;
-        let mut ours = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        ours.push(self.namespace.mount_id());
+        // Only identities of what this process holds open: the kernel gives those of vanished namespaces to others.
+        let sandboxes = self.living_sandboxes();
+        let mut ours = vec![self.namespace.mount_id(), self.namespace.id()];
+        ours.extend(sandboxes.iter().map(|sandbox| sandbox.id()));
         let own = std::process::id().to_string();
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {

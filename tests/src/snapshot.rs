@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::Namespace;
+use crate::{Namespace, Route};
 
 /// Folders whose files are part of the state.
 const FOLDERS: &[&str] = &["/var/lib/cni", "/run", "/etc/cni"];
@@ -18,6 +18,9 @@ const NOT_STATE: &[&str] = &["/run/netns", "/run/xtables.lock", "/run/.cover-"];
 
 /// Keys of links that change by themselves, or number an object that was made again.
 const VOLATILE: &[&str] = &["ifindex", "link_index", "link_netnsid", "bridge_id", "root_id", "stats64", "stats"];
+
+/// What follows the carrier, asynchronously: the carrier follows the links, and these are in the snapshot.
+const OF_CARRIER: &[&str] = &["operstate", "tentative", "linkdown", "NO-CARRIER", "LOWER_UP", "dadfailed"];
 
 /// Links, addresses, routes, rules, firewall, sysctls, files: key to content.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,12 +93,17 @@ fn look(namespace: &Namespace, state: &mut BTreeMap<String, String>) {
         state.insert(format!("{place} link {}", link.name), steady(&link.json).to_string());
     }
     for link in namespace.json("ip -j addr show").as_array().into_iter().flatten() {
-        for address in link["addr_info"].as_array().into_iter().flatten() {
+        // Link-local addresses come and go with the carrier too.
+        let list = link["addr_info"].as_array().into_iter().flatten().filter(|address| address["scope"] != "link");
+        for address in list {
             let key = format!("{place} address {} {}", link["ifname"], address["local"]).replace('"', "");
-            state.insert(key, address.to_string());
+            state.insert(key, steady(address).to_string());
         }
     }
-    for route in namespace.routes_of("all") {
+    // So do the routes that the kernel derives from addresses.
+    let derived =
+        |route: &Route| route.json["protocol"] == "kernel" && (route.table == "local" || route.to == "fe80::/64");
+    for route in namespace.routes_of("all").iter().filter(|route| !derived(route)) {
         let key = format!("{place} route {}", steady(&route.json));
         *state.entry(key).or_default() += "I";
     }
@@ -117,10 +125,14 @@ fn look(namespace: &Namespace, state: &mut BTreeMap<String, String>) {
 fn steady(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let kept = map.iter().filter(|(key, _)| !key.ends_with("_timer") && !VOLATILE.contains(&key.as_str()));
+            let changes = |key: &str| key.ends_with("_timer") || VOLATILE.contains(&key) || OF_CARRIER.contains(&key);
+            let kept = map.iter().filter(|(key, _)| !changes(key));
             Value::Object(kept.map(|(key, value)| (key.clone(), steady(value))).collect())
         }
-        Value::Array(list) => Value::Array(list.iter().map(steady).collect()),
+        Value::Array(list) => {
+            let kept = list.iter().filter(|value| !value.as_str().is_some_and(|text| OF_CARRIER.contains(&text)));
+            Value::Array(kept.map(steady).collect())
+        }
         other => other.clone(),
     }
 }
@@ -140,8 +152,9 @@ fn walk(path: &Path, found: &mut BTreeMap<String, String>) {
         }
         return;
     }
-    // The position from which host-local searches next: meant to survive, the reference's does too.
-    let content = if name.contains("/last_reserved_ip.") {
+    // The position from which host-local searches next is meant to survive (the reference's does too), and its index
+    // is a cache.
+    let content = if name.contains("/last_reserved_ip.") || name.ends_with(".idx") {
         "(wherever it stands)".to_owned()
     } else {
         fs::read(path).map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())

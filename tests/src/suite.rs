@@ -99,7 +99,7 @@ fn build() -> PathBuf {
     let output = cargo.output().unwrap_or_else(|error| panic!("cannot start cargo: {error}; or build with: make"));
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo build --package multicall failed; try: make\n{complaint}");
-    let built = target.join("debug/multicall");
+    let built = target.join("debug/cnm-plugins");
     for name in NAMES {
         // A running copy keeps its inode: link beside it, then rename.
         let fresh = folder.join(format!(".new-{name}"));
