@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn the_instant_is_that_of_the_kernel() {
         let stat = fs::read_to_string("/proc/stat").expect("works");
-        let btime: i64 = stat.lines().find_map(|line| line.strip_prefix("btime ")).expect("works").trim().parse().expect("works");
+        let btime: i64 =
+            stat.lines().find_map(|line| line.strip_prefix("btime ")).expect("works").trim().parse().expect("works");
         let boot = Boot::of_this_machine();
         assert!((boot.instant / 1_000_000_000 - btime).abs() <= 1, "{} {btime}", boot.instant);
         assert!(boot.is(Boot::of_this_machine().instant));

@@ -74,7 +74,8 @@ impl<'a, F: Files> Session<'a, F> {
             Ok(index) => (index, false),
             Err(Untrusted) => (Index::new(0), true),
         };
-        let mut session = Self { store, _lock: lock, dir, index, fresh, lost: false, changed: false, unread: Vec::new() };
+        let mut session =
+            Self { store, _lock: lock, dir, index, fresh, lost: false, changed: false, unread: Vec::new() };
         if fresh {
             session.reread()?;
         }

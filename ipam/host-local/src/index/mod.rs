@@ -196,11 +196,11 @@ impl Index {
 
     /// How many owners' entries there are, and every bitmap: for comparing two indexes.
     #[cfg(test)]
-    pub(crate) fn shape(&mut self, files: &impl Files) -> (usize, std::collections::BTreeMap<u128, u128>) {
-        let all = self.table.all(files).expect("sound");
-        let nodes: std::collections::BTreeMap<_, _> =
-            all.iter().copied().filter(|(key, _)| key & OWNER != OWNER).collect();
-        (all.len() - nodes.len(), nodes)
+    pub(crate) fn shape(&mut self, files: &impl Files) -> Result<(usize, Vec<(u128, u128)>), Untrusted> {
+        let all = self.table.all(files)?;
+        let mut nodes: Vec<_> = all.iter().copied().filter(|(key, _)| key & OWNER != OWNER).collect();
+        nodes.sort_unstable();
+        Ok((all.len() - nodes.len(), nodes))
     }
 
     fn owner_key(&self, content: &[u8]) -> u128 {

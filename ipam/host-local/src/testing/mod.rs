@@ -73,9 +73,12 @@ pub(crate) fn index_is_right(data_dir: &Path) -> bool {
         }
         let content = content.trim().as_bytes();
         fresh.insert(&Disk, content, address, 0).expect("room");
-        assert!(index.addresses(&Disk, content).expect("sound").contains(&address), "{name} is not listed");
+        // A page with a wrong checksum is not believed.
+        let Ok(listed) = index.addresses(&Disk, content) else { return false };
+        assert!(listed.contains(&address), "{name} is not listed");
     }
-    assert_eq!(index.shape(&Disk), fresh.shape(&Disk), "owners and bitmaps");
+    let Ok(shape) = index.shape(&Disk) else { return false };
+    assert_eq!(Ok(shape), fresh.shape(&Disk), "owners and bitmaps");
     true
 }
 
