@@ -124,6 +124,8 @@ pub(crate) fn add(runtime: &Runtime, wanted: &Wanted) -> Result<(Network, Object
     wanted.validate()?;
     let network = runtime.network(&wanted.network)?;
     let version = network.known_version()?;
+    // A list that cannot be run to its end is not begun.
+    network.plugins.iter().try_for_each(|plugin| runtime.find(plugin).map(drop))?;
     wanted.sandbox.must_exist()?;
     let container_id = wanted.container_id();
     let was_there = wanted.sandbox.has_link(&wanted.ifname)?;

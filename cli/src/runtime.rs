@@ -55,6 +55,14 @@ impl Runtime {
         }
     }
 
+    /// The program of a plugin.
+    ///
+    /// # Errors
+    /// When there is none on `CNI_PATH`.
+    pub(crate) fn find(&self, plugin: &Plugin) -> Result<PathBuf, Error> {
+        delegate::find(&self.path, &plugin.kind)
+    }
+
     /// Finds and executes a plugin. Returns what it printed.
     ///
     /// # Errors
@@ -68,7 +76,7 @@ impl Runtime {
             ("CNI_ARGS", &target.args),
             ("CNI_PATH", &self.path),
         ];
-        delegate::find(&self.path, &plugin.kind)
+        self.find(plugin)
             .and_then(|program| delegate::execute(&program, &variables, stdin))
             .map_err(|error| error.context(format!("{} ({verb})", plugin.kind)))
     }

@@ -37,6 +37,9 @@ pub(crate) fn add(name: &str, style: Style) -> Result<Shown, Error> {
 /// # Errors
 /// When it is attached and `force` is not given, or there is none.
 pub(crate) fn remove(runtime: &Runtime, name: &str, force: bool, style: Style) -> Result<Shown, Error> {
+    if !named::path(name).exists() {
+        return Err(missing(name));
+    }
     let attached = attached(runtime, name)?;
     if !force && let Some(first) = attached.first() {
         let list: Vec<String> = attached.iter().map(|entry| format!("{} to {}", entry.ifname, entry.network)).collect();
@@ -46,13 +49,9 @@ pub(crate) fn remove(runtime: &Runtime, name: &str, force: bool, style: Style) -
                 first.network, first.ifname, first.network
             )));
     }
-    named::remove(name).map_err(|error| {
-        let failed = failure(&format!("cannot remove sandbox {name}"), &error);
-        match error.kind() {
-            io::ErrorKind::NotFound => Error::new(Code::InvalidNetns, format!("there is no sandbox {name}"))
-                .with_details("see `cnm sandbox ls`"),
-            _ => failed,
-        }
+    named::remove(name).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => missing(name),
+        _ => failure(&format!("cannot remove sandbox {name}"), &error),
     })?;
     Ok(Shown {
         text: format!("{}\n", style.good(&format!("sandbox {name} is removed"))),
@@ -91,6 +90,10 @@ fn attached(runtime: &Runtime, name: &str) -> Result<Vec<Entry>, Error> {
     let mut entries = runtime.entries()?.entries;
     entries.retain(|entry| sandbox.is_at(&entry.netns));
     Ok(entries)
+}
+
+fn missing(name: &str) -> Error {
+    Error::new(Code::InvalidNetns, format!("there is no sandbox {name}")).with_details("see `cnm sandbox ls`")
 }
 
 fn failure(what: &str, error: &io::Error) -> Error {

@@ -28,7 +28,10 @@ pub(crate) fn attached(style: Style, heading: &str, sandbox: &str, result: &AddR
         }
     }
     for route in &result.routes {
-        let via = route.gw.map_or_else(String::new, |gateway| format!("via {gateway}"));
+        // A route without a next hop leaves by the first gateway of its family.
+        let default =
+            result.ips.iter().filter_map(|ip| ip.gateway).find(|to| to.is_ipv4() == route.dst.addr().is_ipv4());
+        let via = route.gw.or(default).map_or_else(String::new, |gateway| format!("via {gateway}"));
         lines.add("route", &route.dst.to_string(), &via);
     }
     if !result.dns.nameservers.is_empty() {
@@ -91,7 +94,7 @@ eth0 of web is attached to net1
   interface    eth0 02:00:00:00:00:01  in the sandbox
   address      10.0.0.2/24  on eth0
   gateway      10.0.0.1
-  route        0.0.0.0/0
+  route        0.0.0.0/0  via 10.0.0.1
 ";
         assert_eq!(text, wanted);
     }
