@@ -15,8 +15,8 @@ pub(super) struct Wishes {
 }
 
 impl Wishes {
-    /// Lowers what nftables carries; `masquerade` says for which backends' masquerading to do it, too: removal looks
-    /// for both.
+    /// Lowers what nftables carries, with `every_backend` as if it carried all masquerading: removal looks for both,
+    /// because the configuration may have changed since.
     pub(super) fn of(owner: &Owner, intents: &[Intent], every_backend: bool) -> Self {
         let mut wishes = Self::default();
         for intent in intents {

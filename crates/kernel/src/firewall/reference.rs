@@ -63,8 +63,8 @@ pub(super) fn remove(nft: &mut Nft, owner: &Owner, found: Found) -> Result<(), K
         }
         let (first, second) = spoof_chains(owner);
         // The first jumps to the second.
-        steps.extend(found.spoof.0.then(|| Step::DropChain(SPOOF, first)));
-        steps.extend(found.spoof.1.then(|| Step::DropChain(SPOOF, second)));
+        steps.extend(found.spoof.0.then_some(Step::DropChain(SPOOF, first)));
+        steps.extend(found.spoof.1.then_some(Step::DropChain(SPOOF, second)));
     }
     commit(nft, &steps)
 }

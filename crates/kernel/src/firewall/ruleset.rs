@@ -198,15 +198,15 @@ pub(super) fn collect(nft: &mut Nft, network: &str, keep: &dyn Fn(&OwnerTag) -> 
 }
 
 fn erase_listed(nft: &mut Nft, doomed: &mut dyn FnMut(&OwnerTag) -> bool) -> Result<(), KernelError> {
-    let mut found = Vec::new();
     for set in OWNED {
-        let listed = nft.elements(set)?;
-        found.extend(
-            listed.into_iter().filter(|element| OwnerTag::read(&element.comment).is_some_and(|tag| doomed(&tag))),
-        );
-    }
-    for some in found.chunks(CHUNK) {
-        erase(nft, doomed, Wishes { elements: some.to_vec(), ..Wishes::default() })?;
+        let mut found = nft.elements(set)?;
+        found.retain(|element| OwnerTag::read(&element.comment).is_some_and(|tag| doomed(&tag)));
+        // A hash that grows while it is listed may show an element twice.
+        found.sort_by(|one, two| one.key.cmp(&two.key));
+        found.dedup_by(|one, two| one.key == two.key);
+        for some in found.chunks(CHUNK) {
+            erase(nft, doomed, Wishes { elements: some.to_vec(), ..Wishes::default() })?;
+        }
     }
     Ok(())
 }

@@ -243,3 +243,58 @@ fn nftables_is_preferred() {
         assert_eq!(ruleset(), "", "asking installs nothing");
     });
 }
+
+/// Attachments come and go in any order, with two networks, several subnets and bridges, with and without knowledge:
+/// who is there is there whole, and after the last the ruleset is the first again.
+#[test]
+fn any_order_leaves_what_was_before() {
+    alone(|| {
+        let mut firewall = HostFirewall::default();
+        firewall.install(&owner("first"), &all_intents(200)).unwrap();
+        firewall.remove(&owner("first"), None).unwrap();
+        let before = ruleset();
+        let mut present = [false; 12];
+        // A linear congruence (Knuth's MMIX): the same sequence in every run.
+        let mut state = 42u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..600 {
+            let who = random(present.len());
+            let (me, intents) = somebody(who);
+            if present[who] && random(3) > 0 {
+                firewall.remove(&me, (random(4) > 0).then_some(&intents)).unwrap();
+                present[who] = false;
+            } else {
+                firewall.install(&me, &intents).unwrap();
+                present[who] = true;
+            }
+            for (who, present) in present.iter().enumerate() {
+                let (other, intents) = somebody(who);
+                assert_eq!(firewall.drift(&other, &intents).unwrap().is_empty(), *present, "{other:?}");
+            }
+        }
+        for who in 0..present.len() {
+            let (me, intents) = somebody(who);
+            firewall.remove(&me, Some(&intents)).unwrap();
+        }
+        assert_eq!(ruleset(), before);
+    });
+}
+
+/// One of twelve attachments: two networks on two bridges, three subnets, every second with guard and address check.
+fn somebody(who: usize) -> (Owner, Vec<Intent>) {
+    let (network, device) = [("web", "cni0"), ("db", "cni1")][who % 2];
+    let subnet = who % 3;
+    let mut intents = vec![Intent::Masquerade {
+        device: device.into(),
+        address: format!("10.1.{subnet}.{who}/24").parse().unwrap(),
+        backend: Backend::Nftables,
+    }];
+    if who % 4 < 2 {
+        intents.push(guard(device, who.is_multiple_of(2), true));
+        intents.push(spoof(&format!("veth{who}"), &format!("02:00:00:00:00:{who:02x}")));
+    }
+    (Owner::new(network, format!("c{who}"), "eth0"), intents)
+}
