@@ -185,9 +185,9 @@ fn act(data: &Path, model: &mut Model, step: &Step) -> Result<(), TestCaseError>
                 Some((who, false)) => owner(*who).container().to_owned(),
                 None => String::new(),
             };
-            // As the reference: only where nothing is.
+            // As the reference: only where nobody is.
             let path = dir.join(place(*at).to_string());
-            if !path.exists() {
+            if model.is_free(place(*at)) {
                 fs::write(&path, &content).expect("written");
                 model.files.insert(place(*at), content);
             }
@@ -232,9 +232,13 @@ proptest! {
         let mut model = Model::default();
         for step in &steps {
             act(data.path(), &mut model, step)?;
+            // An empty file comes and goes: a reservation that was taken back may have replaced it.
+            let mut found = reservations(data.path());
+            found.retain(|_, content| !content.is_empty());
+            model.files.retain(|_, content| !content.is_empty());
             let expected: BTreeMap<String, String> =
                 model.files.iter().map(|(address, content)| (address.to_string(), content.clone())).collect();
-            prop_assert_eq!(reservations(data.path()), expected);
+            prop_assert_eq!(found, expected);
             if !matches!(step, Step::Index(_)) {
                 index_is_right(data.path());
             }
