@@ -185,9 +185,9 @@ fn act(data: &Path, model: &mut Model, step: &Step) -> Result<(), TestCaseError>
                 Some((who, false)) => owner(*who).container().to_owned(),
                 None => String::new(),
             };
-            // As the reference: only where nobody is.
+            // As the reference: only where nothing is. An empty file filled in place is what no index can see.
             let path = dir.join(place(*at).to_string());
-            if model.is_free(place(*at)) {
+            if !path.exists() {
                 fs::write(&path, &content).expect("written");
                 model.files.insert(place(*at), content);
             }
