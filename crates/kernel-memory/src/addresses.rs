@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::device::{Kind, V4, V6};
 use crate::namespace::{Namespace, Refusal};
 use crate::routing::same_subnet;
-use crate::{EACCES, EADDRNOTAVAIL, EEXIST, EINVAL, ENODEV};
+use crate::{EACCES, EADDRNOTAVAIL, EEXIST, EINVAL, ENODEV, ENXIO};
 
 impl Namespace {
     /// `RTM_NEWADDR` with `NLM_F_EXCL`.
@@ -21,13 +21,14 @@ impl Namespace {
     }
 
     fn add_v4(&mut self, index: u32, net: Ipv4Net) -> Result<(), Refusal> {
+        let since = self.now();
         let Some(device) = self.devices.get_mut(&index) else { return Err((ENODEV, "")) };
         let beside: Vec<&V4> = device.v4.iter().filter(|other| same_subnet(other.net, net)).collect();
         if beside.iter().any(|other| other.net.addr() == net.addr()) {
             return Err((EEXIST, "ipv4: Address already assigned."));
         }
         let secondary = !beside.is_empty();
-        device.v4.push(V4 { net, secondary });
+        device.v4.push(V4 { net, secondary, since });
         Ok(())
     }
 
@@ -52,8 +53,9 @@ impl Namespace {
         }
         let undetected = nodad || loopback || !self.sysctls.either("ipv6", &device.name, "accept_dad");
         let ready = device.v6_ready;
+        let since = self.now();
         if let Some(device) = self.devices.get_mut(&index) {
-            device.v6.push(V6 { net, nodad, local: undetected || ready });
+            device.v6.push(V6 { net, nodad, local: undetected || ready, since });
         }
         Ok(())
     }
@@ -74,6 +76,7 @@ impl Namespace {
                     self.flush_v4(index, true);
                 }
             }
+            IpNet::V6(_) if !device.carries_ipv6() => return Err((ENXIO, "ipv6: IPv6 is disabled on this device")),
             IpNet::V6(net) => {
                 let at = device.v6.iter().position(|other| other.net == net);
                 device.v6.remove(at.ok_or((EADDRNOTAVAIL, "ipv6: address not found."))?);

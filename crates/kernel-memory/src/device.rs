@@ -56,6 +56,8 @@ pub(crate) struct V4 {
     pub(crate) net: Ipv4Net,
     /// `IFA_F_SECONDARY`: an earlier address has the same subnet, and takes this one along when it goes.
     pub(crate) secondary: bool,
+    /// When it came, on the clock of its namespace.
+    pub(crate) since: u32,
 }
 
 /// An IPv6 address of a link.
@@ -65,6 +67,8 @@ pub(crate) struct V6 {
     pub(crate) nodad: bool,
     /// The namespace answers to it: no duplicate address detection was wanted, or it is over.
     pub(crate) local: bool,
+    /// When it came, on the clock of its namespace.
+    pub(crate) since: u32,
 }
 
 impl V6 {
@@ -82,6 +86,8 @@ pub(crate) struct Device {
     pub(crate) mtu: u32,
     pub(crate) group: u32,
     pub(crate) up: bool,
+    /// When it last came up, on the clock of its namespace.
+    pub(crate) up_since: u32,
     pub(crate) promisc: bool,
     pub(crate) alias: String,
     pub(crate) port: Option<Port>,
@@ -100,6 +106,7 @@ impl Device {
             mtu,
             group: 0,
             up: false,
+            up_since: 0,
             promisc: false,
             alias: String::new(),
             port: None,

@@ -5,6 +5,8 @@
 pub const ENOENT: i32 = 2;
 /// The answer never came.
 pub const EIO: i32 = 5;
+/// The link is too small for IPv6.
+pub const ENXIO: i32 = 6;
 /// IPv6 is switched off on the link.
 pub const EACCES: i32 = 13;
 /// Somebody else holds it.

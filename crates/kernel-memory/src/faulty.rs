@@ -224,4 +224,10 @@ impl<K: Kernel> Firewall for Faulty<K> {
             inner.firewall().collect(network, keep)
         })
     }
+
+    fn collect_containers(&mut self, network: &str, keep: &dyn Fn(&str) -> bool) -> Result<(), KernelError> {
+        self.pass(format!("collect the firewall rules of {network}'s containers"), |inner| {
+            inner.firewall().collect_containers(network, keep)
+        })
+    }
 }

@@ -138,6 +138,11 @@ impl Memory {
         &self.firewall
     }
 
+    /// What the firewall has, to tamper with.
+    pub const fn firewall_state_mut(&mut self) -> &mut MemoryFirewall {
+        &mut self.firewall
+    }
+
     /// The namespace of a call.
     pub(crate) fn space(&self, place: Place) -> Result<NsId, KernelError> {
         match place {

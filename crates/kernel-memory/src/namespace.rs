@@ -19,6 +19,7 @@ pub(crate) type Refusal = (i32, &'static str);
 pub(crate) struct Namespace {
     pub(crate) devices: BTreeMap<u32, Device>,
     next_index: u32,
+    clock: u32,
     pub(crate) routes: Vec<UserRoute>,
     pub(crate) sysctls: Sysctls,
     /// The ids under which other namespaces are known here (`IFLA_LINK_NETNSID`).
@@ -31,6 +32,7 @@ impl Namespace {
         let mut namespace = Self {
             devices: BTreeMap::new(),
             next_index: 1,
+            clock: 0,
             routes: Vec::new(),
             sysctls: Sysctls::new(),
             neighbours: Vec::new(),
@@ -46,6 +48,12 @@ impl Namespace {
         self.sysctls.appear(&device.name, device.carries_ipv6());
         self.devices.insert(index, device);
         index
+    }
+
+    /// A moment later than all before: among equal routes the order in which they came decides.
+    pub(crate) fn now(&mut self) -> u32 {
+        self.clock += 1;
+        self.clock
     }
 
     /// The index that the next link gets.

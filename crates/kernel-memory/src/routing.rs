@@ -3,6 +3,7 @@
 //! What addresses imply (connected, local and broadcast routes) is computed from them whenever it is needed, so that
 //! it cannot disagree with them.
 
+use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cnm::{Route, RouteLookup};
@@ -38,67 +39,75 @@ pub(crate) enum Type {
 pub(crate) struct Entry {
     pub(crate) kind: Type,
     pub(crate) route: Route,
+    /// Among routes that are equally good the lowest wins.
+    order: i64,
 }
 
-fn entry(kind: Type, dst: IpNet, link: u32, scope: u8, priority: u32) -> Entry {
+fn entry(kind: Type, dst: IpNet, link: u32, scope: u8, priority: u32, since: u32) -> Entry {
     let table = if kind == Type::Unicast { TABLE_MAIN } else { TABLE_LOCAL };
     let route = Route { dst, gateway: None, link, priority, table: Some(table), scope: Some(scope), mtu: 0, advmss: 0 };
-    Entry { kind, route }
+    Entry { kind, route, order: since.into() }
+}
+
+/// Adds what an address implies, once for all addresses that imply it.
+fn imply(entries: &mut Vec<Entry>, new: Entry) {
+    if !entries.iter().any(|old| old.kind == new.kind && old.route == new.route) {
+        entries.push(new);
+    }
+}
+
+/// `fib_add_ifaddr`: the address is local whether the link is up or not; the rest needs it up.
+fn implied_v4(index: u32, device: &Device, entries: &mut Vec<Entry>) {
+    for address in &device.v4 {
+        let own = IpNet::from(IpAddr::V4(address.net.addr()));
+        imply(entries, entry(Type::Local, own, index, SCOPE_HOST, 0, address.since));
+        if !device.up {
+            continue;
+        }
+        let since = address.since.max(device.up_since);
+        if address.net.prefix_len() < 31 {
+            let all = IpNet::from(IpAddr::V4(address.net.broadcast()));
+            imply(entries, entry(Type::Broadcast, all, index, SCOPE_LINK, 0, since));
+        }
+        if !address.secondary && address.net.prefix_len() < 32 && address.net.network() != Ipv4Addr::UNSPECIFIED {
+            let loopback = device.kind == Kind::Loopback;
+            let (kind, scope) = if loopback { (Type::Local, SCOPE_HOST) } else { (Type::Unicast, SCOPE_LINK) };
+            imply(entries, entry(kind, IpNet::V4(address.net.trunc()), index, scope, 0, since));
+        }
+    }
+}
+
+fn implied_v6(index: u32, device: &Device, entries: &mut Vec<Entry>) {
+    for address in &device.v6 {
+        let since = address.since.max(device.up_since);
+        if address.local {
+            let own = IpNet::from(IpAddr::V6(address.net.addr()));
+            imply(entries, entry(Type::Local, own, index, SCOPE_GLOBAL, 0, since));
+        }
+        // On lo a prefix would be a loop.
+        if device.up && device.kind != Kind::Loopback {
+            let prefix = IpNet::V6(address.net.trunc());
+            imply(entries, entry(Type::Unicast, prefix, index, SCOPE_GLOBAL, V6_PREFIX_METRIC, since));
+        }
+    }
 }
 
 impl Namespace {
-    /// Every route, local ones first.
+    /// Every route.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
         for (index, device) in &self.devices {
-            self.implied_v4(*index, device, &mut entries);
-            self.implied_v6(*index, device, &mut entries);
+            implied_v4(*index, device, &mut entries);
+            implied_v6(*index, device, &mut entries);
         }
-        entries.sort_by_key(|entry| entry.kind == Type::Unicast);
-        entries.extend(self.routes.iter().map(|route| Entry { kind: Type::Unicast, route: route.clone() }));
+        let added = self.routes.iter().zip(1i64..).map(|(route, at)| Entry {
+            kind: Type::Unicast,
+            route: route.clone(),
+            // A request without NLM_F_APPEND puts an IPv4 route in front of its equals, an IPv6 route behind them.
+            order: if matches!(route.dst, IpNet::V4(_)) { -at } else { i64::from(u32::MAX) + at },
+        });
+        entries.extend(added);
         entries
-    }
-
-    /// `fib_add_ifaddr`: the address is local whether the link is up or not; the rest needs it up.
-    fn implied_v4(&self, index: u32, device: &Device, entries: &mut Vec<Entry>) {
-        let mut add = |new: Entry| {
-            if !entries.contains(&new) {
-                entries.push(new);
-            }
-        };
-        for address in &device.v4 {
-            let own = IpNet::from(IpAddr::V4(address.net.addr()));
-            add(entry(Type::Local, own, index, SCOPE_HOST, 0));
-            if !device.up {
-                continue;
-            }
-            if address.net.prefix_len() < 31 {
-                let all = IpNet::from(IpAddr::V4(address.net.broadcast()));
-                add(entry(Type::Broadcast, all, index, SCOPE_LINK, 0));
-            }
-            if !address.secondary && address.net.prefix_len() < 32 && address.net.network() != Ipv4Addr::UNSPECIFIED {
-                let subnet = IpNet::V4(address.net.trunc());
-                if device.kind == Kind::Loopback {
-                    add(entry(Type::Local, subnet, index, SCOPE_HOST, 0));
-                } else {
-                    add(entry(Type::Unicast, subnet, index, SCOPE_LINK, 0));
-                }
-            }
-        }
-    }
-
-    fn implied_v6(&self, index: u32, device: &Device, entries: &mut Vec<Entry>) {
-        for address in &device.v6 {
-            if address.local {
-                let own = IpNet::from(IpAddr::V6(address.net.addr()));
-                entries.push(entry(Type::Local, own, index, SCOPE_GLOBAL, 0));
-            }
-            let prefix = entry(Type::Unicast, IpNet::V6(address.net.trunc()), index, SCOPE_GLOBAL, V6_PREFIX_METRIC);
-            // On lo a prefix would be a loop.
-            if device.up && device.kind != Kind::Loopback && !entries.contains(&prefix) {
-                entries.push(prefix);
-            }
-        }
     }
 
     /// What a dump of the routes by one link shows: unicast, all tables but local.
@@ -120,7 +129,7 @@ impl Namespace {
         };
         let rank = |entry: &Entry| {
             let narrow = u32::from(entry.route.dst.prefix_len());
-            (std::cmp::Reverse(narrow), entry.route.table != Some(TABLE_LOCAL), entry.route.priority)
+            (Reverse(narrow), entry.route.table != Some(TABLE_LOCAL), entry.route.priority, entry.order)
         };
         self.entries().into_iter().filter(fits).min_by_key(rank)
     }

@@ -4,12 +4,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::device::{Device, Kind, NsId, V4, V6};
 use crate::memory::World;
 use crate::namespace::Namespace;
-use crate::routing::link_local;
+use crate::routing::{UserRoute, link_local};
 
 /// RFC 2863.
 const OPER_UNKNOWN: u8 = 0;
@@ -85,12 +85,13 @@ impl World {
             .collect();
         let Some(space) = self.spaces.get_mut(&ns) else { return };
         for index in ready {
+            let since = space.now();
             let Some(device) = space.devices.get_mut(&index) else { continue };
             device.v6_ready = true;
             let eui64 = space.sysctls.get(&format!("net/ipv6/conf/{}/addr_gen_mode", device.name)) == Some("0");
             let own = link_local(device.mac);
             if eui64 && device.kind != Kind::Loopback && !device.v6.iter().any(|other| other.net == own) {
-                device.v6.push(V6 { net: own, nodad: false, local: true });
+                device.v6.push(V6 { net: own, nodad: false, local: true, since });
             }
             for address in &mut device.v6 {
                 address.local = true;
@@ -104,11 +105,13 @@ impl Namespace {
     pub(crate) fn came_up(&mut self, index: u32) {
         let Some(device) = self.devices.get(&index) else { return };
         let off = self.ipv6_is_off(device) || !device.carries_ipv6();
+        let since = self.now();
         let Some(device) = self.devices.get_mut(&index) else { return };
+        device.up_since = since;
         let loopback = device.kind == Kind::Loopback;
         let localhost = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
         if loopback && device.v4.is_empty() {
-            device.v4.push(V4 { net: localhost, secondary: false });
+            device.v4.push(V4 { net: localhost, secondary: false, since });
         }
         if off {
             return;
@@ -118,7 +121,7 @@ impl Namespace {
         }
         let localhost = Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128);
         if loopback && !device.v6.iter().any(|address| address.net == localhost) {
-            device.v6.push(V6 { net: localhost, nodad: true, local: true });
+            device.v6.push(V6 { net: localhost, nodad: true, local: true, since });
         }
     }
 
@@ -145,9 +148,15 @@ impl Namespace {
     /// Changes an MTU that is within the link's bounds; IPv6 comes and goes with it.
     pub(crate) fn set_mtu(&mut self, index: u32, mtu: u32) {
         let Some(device) = self.devices.get_mut(&index) else { return };
-        let before = device.carries_ipv6();
+        let (before, old) = (device.carries_ipv6(), device.mtu);
         device.mtu = mtu;
         let (after, name) = (device.carries_ipv6(), device.name.clone());
+        // rt6_mtu_change: the path MTU of an IPv6 route follows the link's when it was as large or does not fit any more.
+        let follows =
+            |route: &&mut UserRoute| route.link == index && matches!(route.dst, IpNet::V6(_)) && route.mtu != 0;
+        for route in self.routes.iter_mut().filter(follows).filter(|route| route.mtu >= mtu || route.mtu == old) {
+            route.mtu = mtu;
+        }
         if before && !after {
             self.ipv6_went(index, false);
             self.sysctls.vanish_ipv6(&name);

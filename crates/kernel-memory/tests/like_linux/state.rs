@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cnm::{Kernel, Link, LinkName, Place};
+use cnm::{Kernel, Link, LinkName, Place, RouteLookup};
 use kernel_memory::Memory;
 
 use crate::requests::{MACS, SYSCTLS, TARGETS};
@@ -56,6 +56,11 @@ fn observe_place(kernel: &mut dyn Kernel, place: Place, lines: &mut Vec<String>)
             lines.push(format!("{place}: {} has {address}", link.name));
         }
         for route in kernel.routes(place, link.index).unwrap() {
+            // A port is born with an unknown state: whether Linux sees the bridge connected for that moment, and gives
+            // it a link-local address, is a race.
+            if link.kind == "bridge" && route.dst.to_string() == "fe80::/64" {
+                continue;
+            }
             lines.push(format!(
                 "{place}: {} by {} via {:?} metric {} table {:?} scope {:?} mtu {} advmss {}",
                 route.dst, link.name, route.gateway, route.priority, route.table, route.scope, route.mtu, route.advmss
@@ -72,7 +77,10 @@ fn observe_place(kernel: &mut dyn Kernel, place: Place, lines: &mut Vec<String>)
     }
     for to in TARGETS {
         let to: IpAddr = to.parse().unwrap();
-        let found = kernel.route_to(place, to).unwrap().map(|found| (found.local, names.get(&found.link)));
+        // Linux alternates between equal IPv6 routes.
+        let telling = |found: &RouteLookup| to.is_ipv4() || found.local;
+        let found = kernel.route_to(place, to).unwrap();
+        let found = found.map(|found| (found.local, names.get(&found.link).filter(|_| telling(&found))));
         lines.push(format!("{place}: to {to}: {found:?}"));
     }
     for key in ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv4/conf/default/arp_notify"] {
