@@ -128,6 +128,7 @@ pub(crate) fn add(runtime: &Runtime, wanted: &Wanted) -> Result<(Network, Object
     network.plugins.iter().try_for_each(|plugin| runtime.find(plugin).map(drop))?;
     wanted.sandbox.must_exist()?;
     let container_id = wanted.container_id();
+    let _lock = wanted.sandbox.lock();
     let was_there = wanted.sandbox.has_link(&wanted.ifname)?;
     refuse_second(runtime, wanted, &container_id, was_there)?;
     let args = wanted.args.clone().unwrap_or_default();
@@ -178,7 +179,7 @@ fn refuse_second(runtime: &Runtime, wanted: &Wanted, container_id: &str, was_the
     }
     for entry in entries.iter().filter(here).filter(|entry| entry.network == wanted.network) {
         del_entry(runtime, entry)?;
-        eprintln!("note: an earlier attachment, whose {} was gone, has been removed first", entry.ifname);
+        eprintln!("note: an earlier attachment to {}, which had no {}, is replaced", entry.network, entry.ifname);
     }
     Ok(())
 }
@@ -197,6 +198,7 @@ pub(crate) struct Detached {
 /// Everything that failed, after every plugin was asked; the result is kept then, so that the next DEL finds it.
 pub(crate) fn del(runtime: &Runtime, wanted: &Wanted) -> Result<Detached, Error> {
     wanted.validate()?;
+    let _lock = wanted.sandbox.lock();
     let known = find(runtime, wanted)?;
     let is_known = known.is_some();
     let mut entry = known.unwrap_or_else(|| Entry {

@@ -11,6 +11,7 @@ use crate::attachment::{del_entry, joined};
 use crate::cache::Entry;
 use crate::configuration::Extra;
 use crate::runtime::{Runtime, Target};
+use crate::sandbox::lock;
 
 /// Which attachments are valid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +79,7 @@ pub(crate) fn gc(runtime: &Runtime, name: &str, valid: &Valid) -> Result<Collect
         } else if valid.dry_run {
             collected.removed.push(entry.clone());
         } else {
+            let _lock = lock(&entry.netns);
             match del_entry(runtime, entry) {
                 Ok(()) => collected.removed.push(entry.clone()),
                 Err(error) => failures.push(error),

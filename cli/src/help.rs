@@ -145,7 +145,7 @@ engines can detach what cnm attached, and the other way round.
 
 const ADD: &str = "\
 Attaches SANDBOX to NETWORK: every plugin of the network's list in order. If one
-fails, those that ran are undone in reverse, and nothing is left behind.
+fails, or is interrupted, those that ran are undone in reverse, and nothing is left.
 
   --ifname NAME, -i   interface in the sandbox (eth0)
   --args K=V;K2=V2    CNI_ARGS, e.g. IP=10.0.0.9

@@ -60,6 +60,10 @@ fn main() -> ExitCode {
 fn run(invocation: Invocation) -> Result<Shown, Error> {
     let style = Style::of(&io::stdout());
     let runtime = Runtime::from_environment();
+    if matches!(invocation.command, Command::Add(_) | Command::Del(_) | Command::Gc { .. }) {
+        // Half a chain is nobody's wish: an interrupt ends the plugin that runs, and what was done is undone.
+        kernel::process::end_in_order().map_err(|error| Error::internal(error.to_string()))?;
+    }
     match invocation.command {
         Command::Add(operands) => add(&runtime, operands, style),
         Command::Del(operands) => del(&runtime, operands, style),

@@ -1,5 +1,6 @@
 //! Which sandbox a person means: a name below `/run/netns`, or the path of a namespace.
 
+use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use cni::{Code, Error};
@@ -52,6 +53,12 @@ impl Sandbox {
         kernel::Sandbox::open(&self.path, true).map(drop).map_err(|error| self.unusable(&error))
     }
 
+    /// Waits until no other `cnm` attaches or detaches this sandbox, and keeps others waiting while the value lives.
+    /// `None` when there is no namespace: then there is nothing to quarrel about.
+    pub(crate) fn lock(&self) -> Option<File> {
+        lock(&self.path)
+    }
+
     /// Whether the sandbox has a link of this name.
     ///
     /// # Errors
@@ -84,6 +91,12 @@ impl Sandbox {
         };
         Error::new(Code::InvalidNetns, msg).with_details(details)
     }
+}
+
+/// As [`Sandbox::lock`], by path. The lock is on the namespace itself, so that no file has to be made for it.
+pub(crate) fn lock(path: &str) -> Option<File> {
+    let file = Some(path).filter(|path| named::is_namespace(Path::new(path))).and_then(|path| File::open(path).ok())?;
+    file.lock().ok().map(|()| file)
 }
 
 /// The short name of the sandbox at a path: its name when it is a named one.

@@ -169,7 +169,11 @@ fn an_attachment_whose_sandbox_was_made_anew_is_replaced() {
     first.vanish();
     let second = stage.host.sandbox("web");
     let done = stage.cnm("add net web");
-    assert!(done.complaint().contains("an earlier attachment"), "{}", done.complaint());
+    assert!(
+        done.complaint().contains("an earlier attachment to net, which had no eth0, is replaced"),
+        "{}",
+        done.complaint()
+    );
     assert!(done.status.success());
     assert!(has_link(&second, "eth0"));
     assert_eq!(stage.kept(), [format!("net-{WEB}-eth0")]);
@@ -219,4 +223,33 @@ fn sandboxes_that_are_none_are_refused() {
     for line in ["add ../net web", "add net web -i a/b", "add net web --id ../x", "del net web -i 0123456789abcdef"] {
         stage.refused(line);
     }
+}
+
+#[test]
+fn an_interrupt_undoes_what_was_done() {
+    let stage = Stage::new();
+    let _web = stage.host.sandbox("web");
+    stage.scripted("1.0.0");
+    // As Ctrl-C, it reaches both; the plugin dies of it. (The shell would put off its own SIGINT.)
+    let script =
+        "#!/bin/sh\n[ $CNI_COMMAND = ADD ] || exit 0\nkill -INT $PPID\nkill -TERM $PPID\nkill -TERM $$\nsleep 9\n";
+    stage.host.write_file("/run/plugins/second", script);
+    let said = stage.refused("add net web");
+    assert_eq!(said, "error: second (ADD): netplugin failed with no error message: signal: terminated\n");
+    assert_eq!(stage.calls(), ["00-first-ADD", "01-first-DEL"]);
+    assert_eq!(stage.kept(), [""; 0]);
+}
+
+#[test]
+fn of_many_at_once_one_attaches() {
+    let stage = Stage::new();
+    let web = stage.host.sandbox("web");
+    stage.bridge("net");
+    let successes = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(|| stage.cnm("add net web").status.success())).collect();
+        all.into_iter().map(|one| usize::from(one.join().unwrap())).sum::<usize>()
+    });
+    assert_eq!(successes, 1);
+    assert!(has_link(&web, "eth0"));
+    stage.run("check net web");
 }

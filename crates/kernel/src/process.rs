@@ -133,6 +133,18 @@ pub fn run(call: &Call<'_>) -> io::Result<Output> {
     said.map(|(stdout, stderr)| Output { status, stdout, stderr })
 }
 
+/// From now on the signals that ask this process to end (interrupt, hang-up, quit, terminate) wait until it ends by
+/// itself. Children are not protected: an interrupt from the terminal ends the child, whose failure can then be
+/// undone in peace.
+///
+/// # Errors
+/// Never, on Linux.
+pub fn end_in_order() -> io::Result<()> {
+    use nix::sys::signal::SigSet;
+    let signals = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTERM];
+    Ok(SigSet::from_iter(signals).thread_block()?)
+}
+
 /// Starts the program, patiently while its file is being written.
 fn start(call: &Call<'_>) -> io::Result<Child> {
     let mut command = Command::new(call.program);

@@ -196,6 +196,8 @@ fn our_own_executable_is_called_in_process_a_replacement_is_executed() {
     delegate.status(&request).unwrap();
     assert_eq!(*notes.0.borrow(), [Command::Add, Command::Del, Command::Check, Command::Gc, Command::Status]);
     assert!(!Delegate::find(folder.path(), "other", &[&notes]).unwrap().is_built_in());
+    symlink(std::env::current_exe().unwrap(), folder.0.path().join("notes-ipam")).unwrap();
+    assert!(Delegate::find(folder.path(), "notes-ipam", &[&notes]).unwrap().is_built_in());
 
     let replaced = Folder::new();
     replaced.script("notes", "exit 0");
