@@ -2,6 +2,7 @@
 //! everything that is installed. It knows no configurations and no verbs.
 
 mod iptables;
+mod legacy;
 mod lower;
 mod programs;
 mod reference;
@@ -78,7 +79,8 @@ impl HostFirewall {
     /// What the reference plugins, or we with another backend, have left of the attachment.
     fn remove_others(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Vec<KernelError> {
         let mut errors = Vec::new();
-        let mut suspects = Suspects::default();
+        let chain = owner.masquerade_chain();
+        let mut suspects = Suspects { legacy: legacy_chains(&chain), ..Suspects::default() };
         match self.nft() {
             Ok(Some(nft)) => match reference::find(nft, owner) {
                 Ok(found) => {
@@ -98,14 +100,14 @@ impl HostFirewall {
     /// Whether the reference plugins have made the attachment's masquerading: then it does not drift because ours is
     /// not there. Asked only in that case.
     fn masqueraded_by_reference(&mut self, owner: &Owner) -> Result<bool, KernelError> {
-        let mut suspects = Suspects::default();
         if let Some(nft) = self.nft()? {
-            suspects.nft = reference::find(nft, owner)?.iptables;
-            if reference::masquerades(nft, owner)? {
+            let (v4, v6) = reference::find(nft, owner)?.iptables;
+            if v4 || v6 || reference::masquerades(nft, owner)? {
                 return Ok(true);
             }
         }
-        programs::has_chain(owner, suspects)
+        let (v4, v6) = legacy_chains(&owner.masquerade_chain());
+        Ok(v4 || v6)
     }
 }
 
@@ -187,7 +189,8 @@ impl Firewall for HostFirewall {
 
     fn collect_containers(&mut self, network: &str, keep: &dyn Fn(&str) -> bool) -> Result<(), KernelError> {
         let mut errors = Vec::new();
-        let mut suspects = Suspects::default();
+        let mut suspects =
+            Suspects { legacy: (legacy::has_table(false), legacy::has_table(true)), ..Suspects::default() };
         match self.nft().and_then(|nft| nft.map(reference::iptables_tables).transpose()) {
             Ok(tables) => suspects.nft = tables.unwrap_or_default(),
             Err(error) => errors.push(error),
@@ -195,6 +198,11 @@ impl Firewall for HostFirewall {
         errors.extend(programs::collect(network, keep, suspects));
         together(errors)
     }
+}
+
+/// Whether the legacy iptables has a chain: IPv4, IPv6.
+fn legacy_chains(chain: &str) -> (bool, bool) {
+    (legacy::has_chain(false, chain), legacy::has_chain(true, chain))
 }
 
 /// The addresses to masquerade.

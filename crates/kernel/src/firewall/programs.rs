@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cnm::{KernelError, Owner};
@@ -141,33 +141,27 @@ pub(super) fn install(owner: &Owner, addresses: &[IpNet]) -> Result<(), KernelEr
     Ok(())
 }
 
-/// Which iptables may have rules of an attachment.
+/// Which iptables have rules to look at.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Suspects {
     /// The nf_tables variant: IPv4, IPv6.
     pub(super) nft: (bool, bool),
+    /// The legacy one: IPv4, IPv6.
+    pub(super) legacy: (bool, bool),
 }
 
 impl Suspects {
-    /// Those of the nf_tables variant, and the legacy one where the kernel has its table `nat`.
     fn programs(self) -> impl Iterator<Item = Program> {
-        let of = move |v6: bool| {
-            let nft = if v6 { self.nft.1 } else { self.nft.0 };
-            let legacy = legacy_table(v6);
-            nft.then_some(Program { variant: Variant::Nft, v6 })
-                .into_iter()
-                .chain(legacy.then_some(Program { variant: Variant::Legacy, v6 }))
-        };
-        of(false).chain(of(true))
+        let program = |there: bool, variant, v6| there.then_some(Program { variant, v6 });
+        [
+            program(self.nft.0, Variant::Nft, false),
+            program(self.nft.1, Variant::Nft, true),
+            program(self.legacy.0, Variant::Legacy, false),
+            program(self.legacy.1, Variant::Legacy, true),
+        ]
+        .into_iter()
+        .flatten()
     }
-}
-
-/// Whether the legacy iptables of this thread's namespace has its table `nat`.
-fn legacy_table(v6: bool) -> bool {
-    let name = if v6 { "ip6_tables_names" } else { "ip_tables_names" };
-    // Not /proc/net: that is the namespace of the process' first thread.
-    let names = std::fs::read_to_string(Path::new("/proc/thread-self/net").join(name)).unwrap_or_default();
-    names.lines().any(|table| table == "nat")
 }
 
 /// Removes an attachment's masquerading. `addresses` are those that it is known to have; without any, everything on
@@ -178,8 +172,7 @@ pub(super) fn remove(owner: &Owner, addresses: &[IpNet], suspects: Suspects) -> 
 
 fn remove_by(program: Program, owner: &Owner, addresses: &[IpNet]) -> Result<(), KernelError> {
     let addresses = of_family(addresses, program.v6);
-    // Of the nf_tables variant we know that the chain is there; the legacy one is asked first.
-    if !addresses.is_empty() && program.variant == Variant::Nft {
+    if !addresses.is_empty() {
         match program.restore(&Rules::new(owner, &addresses).delete()) {
             Err(error) if !locked(&error.words) => {}
             other => return other,
@@ -212,16 +205,6 @@ pub(super) fn drift(owner: &Owner, addresses: &[IpNet]) -> Result<Vec<String>, K
         }
     }
     Ok(drift)
-}
-
-/// Whether an attachment has a chain anywhere.
-pub(super) fn has_chain(owner: &Owner, suspects: Suspects) -> Result<bool, KernelError> {
-    for program in suspects.programs() {
-        if program.find_chain(&owner.masquerade_chain())?.exists {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Removes the masquerading of a network's containers that `keep` refuses.

@@ -40,7 +40,7 @@ pub(super) fn find(nft: &mut Nft, owner: &Owner) -> Result<Found, KernelError> {
     Ok(Found { masquerade: there(0), spoof: (there(1), there(2)), iptables: (there(3), there(4)) })
 }
 
-/// Whether the nf_tables variant of iptables has a table `nat`: IPv4, IPv6.
+/// Whether the nf_tables variant of iptables has a table `nat`, in which anything may be: IPv4, IPv6.
 pub(super) fn iptables_tables(nft: &mut Nft) -> Result<(bool, bool), KernelError> {
     let view = nft.ask(&[Question::Table(NAT4), Question::Table(NAT6)])?;
     let there = |at: usize| view.answers.get(at).is_some_and(|answer| *answer != Answer::Absent);

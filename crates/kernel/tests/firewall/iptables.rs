@@ -148,3 +148,25 @@ fn sixteen_at_once_by_iptables() {
         assert_eq!(saved(), "");
     });
 }
+
+/// The programs are replaced by one that always fails: only who has a chain is told so.
+#[test]
+fn no_child_is_started_for_who_has_no_chain() {
+    for legacy in [false, true] {
+        alone(move || {
+            if legacy {
+                use_legacy();
+            }
+            let mut firewall = HostFirewall::default();
+            firewall.install(&owner("c0ffee"), &intents(3)).unwrap();
+            run("mount --bind /bin/false /usr/sbin/xtables-legacy-multi");
+            run("umount /usr/sbin/xtables-nft-multi 2>/dev/null; mount --bind /bin/false /usr/sbin/xtables-nft-multi");
+            firewall.remove(&owner("other"), Some(&intents(4))).unwrap();
+            firewall.remove(&owner("other"), None).unwrap();
+            let error = firewall.remove(&owner("c0ffee"), Some(&intents(3))).unwrap_err().to_string();
+            let program = if legacy { "iptables-legacy-save" } else { "iptables-nft-save" };
+            assert!(error.starts_with("run ") && error.contains(program) && error.contains("exit status 1"), "{error}");
+            assert!(error.contains("ip6tables"), "both families are tried: {error}");
+        });
+    }
+}

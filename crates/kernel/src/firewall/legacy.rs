@@ -1,0 +1,68 @@
+//! Whether the older iptables ("legacy") has a chain, asked of the kernel itself (`linux/netfilter_ipv4/ip_tables.h`).
+//! On a host full of its rules every DEL would otherwise have to start a child to be told that there is nothing.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::libc;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+/// The table, as it stands in requests: 32 bytes.
+const TABLE: [u8; 32] = *b"nat\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+/// `IPT_SO_GET_INFO`, also of IPv6.
+const GET_INFO: libc::c_int = 64;
+/// `IPT_SO_GET_ENTRIES`.
+const GET_ENTRIES: libc::c_int = 65;
+/// `struct ipt_getinfo`: the name, then 32-bit numbers, the last of them the size of all entries.
+const INFO: usize = 84;
+/// Where the entries begin in `struct ipt_get_entries`: name, size, padding to eight bytes.
+const ENTRIES: usize = 40;
+/// How often a table is read again that grew between the two questions.
+const TRIES: usize = 5;
+
+/// Whether this thread's namespace has the table `nat`. To ask the kernel for it would make it.
+pub(super) fn has_table(v6: bool) -> bool {
+    let name = if v6 { "ip6_tables_names" } else { "ip_tables_names" };
+    // Not /proc/net: that is the namespace of the process' first thread.
+    let names = std::fs::read_to_string(Path::new("/proc/thread-self/net").join(name)).unwrap_or_default();
+    names.lines().any(|table| table == "nat")
+}
+
+/// Whether the table `nat` has a chain of this name; yes when the kernel does not tell.
+pub(super) fn has_chain(v6: bool, chain: &str) -> bool {
+    // A chain begins with an entry that holds its name, ended by NUL; where rules lead to it they hold an offset.
+    let name = [chain.as_bytes(), &[0]].concat();
+    has_table(v6) && entries(v6).is_none_or(|entries| entries.windows(name.len()).any(|window| window == name))
+}
+
+/// The whole table as the kernel keeps it.
+fn entries(v6: bool) -> Option<Vec<u8>> {
+    let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let level = if v6 { libc::IPPROTO_IPV6 } else { libc::IPPROTO_IP };
+    let socket = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).ok()?;
+    for _ in 0..TRIES {
+        let mut info = TABLE.to_vec();
+        info.resize(INFO, 0);
+        get(&socket, level, GET_INFO, &mut info)?;
+        let size: [u8; 4] = info.get(INFO - 4..)?.try_into().ok()?;
+        let mut all = TABLE.to_vec();
+        all.extend_from_slice(&size);
+        all.resize(ENTRIES + u32::from_ne_bytes(size) as usize, 0);
+        // The size is checked against the table's; another one is EAGAIN.
+        if get(&socket, level, GET_ENTRIES, &mut all).is_some() {
+            all.drain(..ENTRIES);
+            return Some(all);
+        }
+    }
+    None
+}
+
+/// getsockopt(2) with a request in the buffer that the answer overwrites.
+fn get(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, buffer: &mut [u8]) -> Option<()> {
+    let mut length = libc::socklen_t::try_from(buffer.len()).ok()?;
+    // SAFETY: the kernel reads and writes at most `length` bytes of the buffer, which has that many, and writes
+    // `length`, which outlives the call; any bytes are a valid value of both.
+    let result =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, buffer.as_mut_ptr().cast(), &raw mut length) };
+    (result == 0).then_some(())
+}
