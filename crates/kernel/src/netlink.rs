@@ -91,11 +91,6 @@ impl Batch {
         self.attribute(kind, &[value]);
     }
 
-    /// Adds a 16-bit attribute in host order.
-    pub(crate) fn u16(&mut self, kind: u16, value: u16) {
-        self.attribute(kind, &value.to_ne_bytes());
-    }
-
     /// Adds a 32-bit attribute in host order.
     pub(crate) fn u32(&mut self, kind: u16, value: u32) {
         self.attribute(kind, &value.to_ne_bytes());
