@@ -230,7 +230,7 @@ fn an_interrupt_undoes_what_was_done() {
     let stage = Stage::new();
     let _web = stage.host.sandbox("web");
     stage.scripted("1.0.0");
-    // As Ctrl-C, it reaches both; the plugin dies of it. (The shell would put off its own SIGINT.)
+    // As Ctrl-C, it reaches both; the plugin dies of it. (A shell puts off its own SIGINT.)
     let script =
         "#!/bin/sh\n[ $CNI_COMMAND = ADD ] || exit 0\nkill -INT $PPID\nkill -TERM $PPID\nkill -TERM $$\nsleep 9\n";
     stage.host.write_file("/run/plugins/second", script);

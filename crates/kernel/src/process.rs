@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 
 /// Pauses between attempts while somebody still writes the program ("text file busy"): six attempts over five
 /// seconds, as the reference plugins make, but the first ones sooner.
@@ -140,7 +140,6 @@ pub fn run(call: &Call<'_>) -> io::Result<Output> {
 /// # Errors
 /// Never, on Linux.
 pub fn end_in_order() -> io::Result<()> {
-    use nix::sys::signal::SigSet;
     let signals = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTERM];
     Ok(SigSet::from_iter(signals).thread_block()?)
 }
@@ -154,8 +153,8 @@ fn start(call: &Call<'_>) -> io::Result<Child> {
         Stderr::Capture => Stdio::piped(),
     });
     let parent = std::process::id();
-    // SAFETY: the closure runs in the forked child before exec and makes three system calls: it neither allocates
-    // nor takes a lock. std itself restores SIGPIPE's default and an empty signal mask there.
+    // SAFETY: the closure runs in the forked child before exec and makes four system calls: it neither allocates
+    // nor takes a lock. std itself restores SIGPIPE's default there.
     unsafe { command.pre_exec(move || become_dependent(parent)) };
     let mut pauses = BUSY.iter();
     loop {
@@ -175,6 +174,8 @@ fn become_dependent(parent: u32) -> io::Result<()> {
     if nix::unistd::getppid().as_raw().cast_unsigned() != parent {
         return Err(Errno::ESRCH.into());
     }
+    // What we block (see `end_in_order`) or were started with is no business of the child's.
+    SigSet::empty().thread_set_mask()?;
     // Everything of ours has the flag anyway; this is for what our own caller left open. Kernels before 5.11 do not
     // know it, then its absence does no harm.
     // SAFETY: the call only sets a flag on descriptors; no memory is involved.

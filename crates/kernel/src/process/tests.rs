@@ -73,6 +73,13 @@ fn sigpipe_is_restored_in_the_child() {
 }
 
 #[test]
+fn blocked_signals_are_not_inherited() {
+    end_in_order().unwrap();
+    let output = run(&shell(&["-c", "grep SigBlk /proc/self/status"])).unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "SigBlk:\t0000000000000000\n");
+}
+
+#[test]
 fn nothing_but_the_three_descriptors_is_inherited() {
     let leak = std::fs::File::open("/dev/null").unwrap();
     let leak = nix::unistd::dup(&leak).unwrap();
