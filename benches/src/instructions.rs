@@ -37,6 +37,7 @@ pub fn count(invocation: &Invocation) -> Result<Counted> {
 }
 
 /// Whether the counter exists: many virtual machines have none.
+#[expect(clippy::disallowed_methods, reason = "a tool of the bench")]
 fn processor_counts() -> bool {
     std::process::Command::new("/usr/bin/perf")
         .args(["stat", "-x", ",", "-e", "instructions:u", "--", "/bin/true"])

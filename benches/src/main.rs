@@ -68,6 +68,7 @@ fn options() -> Result<Option<Options>> {
     Ok(Some(Options { places, json, endpoints, only, missing }))
 }
 
+#[expect(clippy::print_stdout, reason = "the table is the output")]
 fn main() -> Result<()> {
     let Some(options) = options()? else {
         println!("{USAGE}");

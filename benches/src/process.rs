@@ -36,6 +36,7 @@ impl Invocation {
     ///
     /// # Errors
     /// When a pipe cannot be made.
+    #[expect(clippy::disallowed_methods, reason = "starting programs is what is measured")]
     pub fn command(&self) -> Result<Command> {
         let (stdin, mut writer) = pipe().context("make a pipe")?;
         writer.write_all(self.input.as_bytes())?;

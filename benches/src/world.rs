@@ -82,6 +82,7 @@ impl Drop for World {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "setting up is done by ip")]
 fn command(line: &str) -> Result<String> {
     let mut words = line.split_whitespace();
     let program = words.next().context("an empty command")?;
@@ -117,6 +118,7 @@ fn make_sandbox(number: usize) -> Result<PathBuf> {
     unshare(CloneFlags::CLONE_NEWNET).context("make a network namespace")?;
     let none: Option<&str> = None;
     let pinned = mount(Some("/proc/thread-self/ns/net"), &path, none, MsFlags::MS_BIND, none);
+    #[expect(clippy::disallowed_methods, reason = "the bench has nothing of the project linked in")]
     setns(&own, CloneFlags::CLONE_NEWNET).context("come back")?;
     pinned.with_context(|| format!("pin a namespace at {}", path.display()))?;
     Ok(path)

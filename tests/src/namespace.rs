@@ -93,6 +93,7 @@ impl Namespace {
     ///
     /// # Panics
     /// When `work` does.
+    #[expect(clippy::disallowed_methods, reason = "a thread of its own changes namespace and ends")]
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let inside = scope.spawn(|| {
@@ -114,6 +115,7 @@ impl Namespace {
         prepare: impl FnOnce(&mut Command) + Send,
     ) -> Running {
         self.enter(move || {
+            #[expect(clippy::disallowed_methods, reason = "the one place of the tests that starts programs in a namespace")]
             let mut command = Command::new(program);
             command.env_clear().env("PATH", SEARCH_PATH).env("LC_ALL", "C");
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

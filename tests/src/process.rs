@@ -20,6 +20,7 @@ const CONDITION: Duration = Duration::from_secs(10);
 ///
 /// # Panics
 /// With the last `Err` when the time is over.
+#[expect(clippy::disallowed_methods, reason = "what is waited for may have no event; the wait is bounded")]
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let start = Instant::now();
     loop {

@@ -94,6 +94,7 @@ fn build() -> PathBuf {
     if fs::read_to_string(&mark).is_ok_and(|text| text == run) {
         return folder;
     }
+    #[expect(clippy::disallowed_methods, reason = "cargo is no plugin")]
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace).args(["build", "--quiet", "--package", "multicall"]);
     let output = cargo.output().unwrap_or_else(|error| panic!("cannot start cargo: {error}; or build with: make"));

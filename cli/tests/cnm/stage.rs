@@ -126,6 +126,7 @@ impl Stage {
     }
 
     pub(crate) fn start(&self, words: &[&str], prepare: impl FnOnce(&mut Command) + Send) -> Finished {
+        #[expect(clippy::disallowed_methods, reason = "cnm is under test as a program")]
         let mut command = Command::new(env!("CARGO_BIN_EXE_cnm"));
         command.args(words).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));

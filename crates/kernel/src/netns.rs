@@ -63,7 +63,8 @@ impl Sandbox {
         }
         let home = File::open(OWN).map_err(NotASandbox::Unreadable)?;
         let identity = |file: &File| file.metadata().map(|meta| (meta.dev(), meta.ino()));
-        let same = identity(&file).and_then(|theirs| Ok(theirs == identity(&home)?)).map_err(NotASandbox::Unreadable)?;
+        let same =
+            identity(&file).and_then(|theirs| Ok(theirs == identity(&home)?)).map_err(NotASandbox::Unreadable)?;
         if same && !own_is_fine {
             return Err(NotASandbox::Own);
         }
@@ -88,6 +89,7 @@ impl Sandbox {
     ///
     /// # Panics
     /// Never: when the way back is barred the process ends, because everything after would hit the wrong namespace.
+    #[expect(clippy::disallowed_methods, reason = "the one place that changes namespace; it surely comes back")]
     pub(crate) fn inside<T>(&self, work: impl FnOnce() -> T) -> Result<T, KernelError> {
         setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|errno| {
             KernelError::new(format!("enter the network namespace {}", self.path), errno as i32, "")

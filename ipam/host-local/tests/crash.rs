@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use support::{Dice, OURS, addresses, call, conf, reservations, start};
 
+#[expect(clippy::disallowed_methods, reason = "the moment to kill is a time")]
 #[test]
 fn killed_at_random_moments_nothing_stays_blocked() {
     let data = tempfile::tempdir().expect("a directory");

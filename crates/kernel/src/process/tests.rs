@@ -89,6 +89,7 @@ fn nothing_but_the_three_descriptors_is_inherited() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "0\n1\n2\n3\n");
 }
 
+#[expect(clippy::disallowed_methods, reason = "the writer takes its time")]
 #[test]
 fn a_program_that_is_being_written_is_tried_again() {
     use std::os::unix::fs::PermissionsExt;

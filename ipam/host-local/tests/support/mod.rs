@@ -27,6 +27,7 @@ pub fn conf(data: &Path, ipam: &str) -> String {
 }
 
 /// Starts a call; what it says goes nowhere when `quiet`.
+#[expect(clippy::disallowed_methods, reason = "it needs the child itself, to kill it")]
 pub fn start(program: &[&str], verb: &str, container: &str, conf: &str, args: &str, quiet: bool) -> Child {
     let out = || if quiet { Stdio::null() } else { Stdio::piped() };
     let mut child = Command::new(program[0])
