@@ -77,12 +77,6 @@ impl<'h> Call<'h> {
         self
     }
 
-    /// With descriptor 1 closed.
-    pub fn closed_stdout(mut self) -> Self {
-        self.redirect = ">&-";
-        self
-    }
-
     /// With standard output a pipe that nobody reads: a write raises SIGPIPE.
     pub fn deaf_stdout(mut self) -> Self {
         self.deaf = true;

@@ -115,7 +115,10 @@ impl Namespace {
         prepare: impl FnOnce(&mut Command) + Send,
     ) -> Running {
         self.enter(move || {
-            #[expect(clippy::disallowed_methods, reason = "the one place of the tests that starts programs in a namespace")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the one place of the tests that starts programs in a namespace"
+            )]
             let mut command = Command::new(program);
             command.env_clear().env("PATH", SEARCH_PATH).env("LC_ALL", "C");
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -23,9 +23,9 @@ fn without_a_gateway_sandboxes_reach_only_each_other() {
     let _outside = host.outside();
     let (one, _) = host.attach(&dual(), "one");
     let (_two, second) = host.attach(&dual(), "two");
-    for family in 0..2 {
+    for (family, address) in OUTSIDE.into_iter().enumerate() {
         one.reaches(second.addresses()[family].addr());
-        one.cannot_reach(OUTSIDE[family]);
+        one.cannot_reach(address);
     }
     assert_eq!(host.address_texts("br-web"), Vec::<String>::new());
     assert_eq!(host.sysctl("net/ipv4/ip_forward"), "0");
@@ -65,8 +65,8 @@ fn without_masquerade_the_outside_sees_the_sandbox() {
     let (one, result) = host.attach(&open, "one");
     outside.run(&format!("ip route add {V4} via 198.51.100.1"));
     outside.run(&format!("ip route add {V6} via 2001:db8:51::1"));
-    for family in 0..2 {
-        let server = OUTSIDE[family].parse().expect("an address");
+    for (family, address) in OUTSIDE.into_iter().enumerate() {
+        let server = address.parse().expect("an address");
         assert_eq!(one.is_seen_as(server, &echo), result.addresses()[family].addr());
     }
 }
