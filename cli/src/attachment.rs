@@ -208,12 +208,7 @@ pub(crate) fn del(runtime: &Runtime, wanted: &Wanted) -> Result<Detached, Error>
         netns: wanted.sandbox.path.clone(),
         ..Entry::default()
     });
-    if let Some(args) = &wanted.args {
-        entry.args.clone_from(args);
-    }
-    if let Some(capabilities) = &wanted.capabilities {
-        entry.capabilities.clone_from(capabilities);
-    }
+    override_by(&mut entry, wanted);
     del_entry(runtime, &entry)?;
     Ok(Detached { entry, known: is_known })
 }
@@ -248,12 +243,7 @@ pub(crate) fn check(runtime: &Runtime, wanted: &Wanted) -> Result<bool, Error> {
         )
         .with_details(format!("attach it with `cnm add {network} {sandbox} --ifname {ifname}`")));
     };
-    if let Some(args) = &wanted.args {
-        entry.args.clone_from(args);
-    }
-    if let Some(capabilities) = &wanted.capabilities {
-        entry.capabilities.clone_from(capabilities);
-    }
+    override_by(&mut entry, wanted);
     let network = network_of(runtime, &entry)?;
     let chain = chain_of(runtime, &network, &entry)?;
     if chain.version < Version::V0_4_0 {
@@ -270,6 +260,19 @@ pub(crate) fn check(runtime: &Runtime, wanted: &Wanted) -> Result<bool, Error> {
         chain.call("CHECK", plugin, result.as_ref())?;
     }
     Ok(true)
+}
+
+/// What the command line says goes over what was kept; the sandbox's path only where none was kept.
+fn override_by(entry: &mut Entry, wanted: &Wanted) {
+    if let Some(args) = &wanted.args {
+        entry.args.clone_from(args);
+    }
+    if let Some(capabilities) = &wanted.capabilities {
+        entry.capabilities.clone_from(capabilities);
+    }
+    if entry.netns.is_empty() {
+        entry.netns.clone_from(&wanted.sandbox.path);
+    }
 }
 
 /// The attachment in the cache: by our container id, else by sandbox, whoever attached it.

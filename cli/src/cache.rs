@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cni::{Code, Error};
+use kernel::named;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,7 +26,7 @@ pub(crate) struct Entry {
     pub(crate) network: String,
     pub(crate) container_id: String,
     pub(crate) ifname: String,
-    /// Path of the sandbox's namespace; may be empty or gone.
+    /// Path of the sandbox's namespace, which may be gone; empty when it is not known.
     pub(crate) netns: String,
     /// The network's configuration at the time of ADD.
     pub(crate) config: Vec<u8>,
@@ -92,16 +93,28 @@ impl Entry {
             return Err("networkName, containerId or ifName is empty".into());
         }
         let config = BASE64.decode(content.config.unwrap_or_default()).map_err(|error| format!("config: {error}"))?;
+        let netns = content.netns.or_else(|| sandbox_of(content.result.as_ref()?)).unwrap_or_default();
         Ok(Self {
             network: content.network_name,
             container_id: content.container_id,
             ifname: content.if_name,
-            netns: content.netns.unwrap_or_default(),
+            netns,
             config,
             args: content.cni_args.unwrap_or_default(),
             capabilities: content.capability_args.unwrap_or_default(),
             result: content.result,
         })
+    }
+
+    /// Whether the sandbox still exists.
+    pub(crate) fn sandbox(&self) -> State {
+        if self.netns.is_empty() {
+            State::Unknown
+        } else if named::is_namespace(Path::new(&self.netns)) {
+            State::Alive
+        } else {
+            State::Gone
+        }
     }
 
     /// The result as a value, when there is one.
@@ -117,6 +130,25 @@ impl Entry {
         let two = ["ip4", "ip6"].into_iter().map(|key| result.get(key).and_then(|ip| ip.get("ip")));
         several.chain(two).flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     }
+}
+
+/// libcni before 1.2 (Debian 12's podman and containerd) does not keep the path; most results tell it.
+fn sandbox_of(result: &Object) -> Option<String> {
+    let interfaces = result.get("interfaces")?.as_array()?;
+    let path =
+        interfaces.iter().filter_map(|interface| interface.get("sandbox")?.as_str()).find(|path| !path.is_empty());
+    path.map(str::to_owned)
+}
+
+/// What is known of an attachment's sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Its namespace exists.
+    Alive,
+    /// There is no namespace at its path.
+    Gone,
+    /// Its path was not kept.
+    Unknown,
 }
 
 /// Everything readable of the cache.
@@ -274,6 +306,15 @@ mod tests {
         let text = String::from_utf8(bare.to_bytes().unwrap()).unwrap();
         assert!(text.ends_with(r#""ifName":"eth0","networkName":"net1"}"#), "{text}");
         assert_eq!(Entry::from_bytes(text.as_bytes()).unwrap(), bare);
+    }
+
+    #[test]
+    fn without_a_path_the_result_tells_the_sandbox() {
+        let bare = AS_LIBCNI.replace(r#""netns":"/run/netns/a","#, "");
+        assert_eq!(Entry::from_bytes(bare.as_bytes()).unwrap().sandbox(), State::Unknown);
+        let told = bare.replace(r#""dns":{}"#, r#""interfaces":[{"name":"b"},{"name":"eth0","sandbox":"/x/y"}]"#);
+        let entry = Entry::from_bytes(told.as_bytes()).unwrap();
+        assert_eq!((entry.netns.as_str(), entry.sandbox()), ("/x/y", State::Gone));
     }
 
     #[test]

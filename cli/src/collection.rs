@@ -1,14 +1,11 @@
 //! GC of a network: what is attached to sandboxes that are gone is detached, then every plugin is asked to
 //! remove what belongs to no valid attachment.
 
-use std::path::Path;
-
 use cni::{Error, Version};
-use kernel::named;
 use serde_json::{Value, json};
 
 use crate::attachment::{del_entry, joined};
-use crate::cache::Entry;
+use crate::cache::{Entry, State};
 use crate::configuration::Extra;
 use crate::runtime::{Runtime, Target};
 use crate::sandbox::lock;
@@ -39,10 +36,9 @@ impl Keep {
 }
 
 impl Valid {
-    /// Valid is what is asked to be kept and, unless everything is to go, what is in a living namespace.
+    /// Valid is what is asked to be kept and, unless everything is to go, what is not known to be gone.
     fn accepts(&self, entry: &Entry) -> bool {
-        self.keep.iter().any(|keep| keep.names(entry))
-            || (!self.all && !entry.netns.is_empty() && named::is_namespace(Path::new(&entry.netns)))
+        self.keep.iter().any(|keep| keep.names(entry)) || (!self.all && entry.sandbox() != State::Gone)
     }
 }
 

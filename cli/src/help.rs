@@ -186,7 +186,8 @@ Removes what NETWORK has left behind. First every attachment in /var/lib/cni/res
 that is not valid is detached; then (cniVersion 1.1.0) each plugin is asked to remove
 whatever belongs to no valid attachment.
 
-Valid are the attachments whose namespace still exists, and those that --keep names.
+Valid are the attachments whose namespace still exists (or is not known: old container
+engines do not always keep it), and those that --keep names.
 Attachments of an engine that keeps its results elsewhere are not known here: name them
 with --keep, or set disableGC in the configuration, which makes gc do nothing.
 

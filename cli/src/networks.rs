@@ -1,13 +1,10 @@
 //! `cnm network`: what configurations and results say about networks. Nothing is changed here.
 
-use std::path::Path;
-
 use cni::Error;
-use kernel::named;
 use serde_json::{Value, json};
 
 use crate::Shown;
-use crate::cache::Entry;
+use crate::cache::{Entry, State};
 use crate::configuration::{Network, subnets};
 use crate::runtime::{DEFAULT_NETWORKS, Runtime};
 use crate::sandbox::short_name;
@@ -122,13 +119,12 @@ pub(crate) fn inspect(runtime: &Runtime, name: &str, style: Style) -> Result<Sho
     Ok(Shown { text, json })
 }
 
-/// Whether the endpoint's namespace still exists.
-fn lives(entry: &Entry) -> bool {
-    !entry.netns.is_empty() && named::is_namespace(Path::new(&entry.netns))
-}
-
 fn row(entry: &Entry) -> [String; 5] {
-    let state = if lives(entry) { "attached" } else { "sandbox gone" };
+    let state = match entry.sandbox() {
+        State::Alive => "attached",
+        State::Gone => "sandbox gone",
+        State::Unknown => "sandbox unknown",
+    };
     let sandbox = short_name(&entry.netns).to_owned();
     let mut container = entry.container_id.clone();
     // The beginning of an engine's id is what people know.
@@ -146,6 +142,10 @@ pub(crate) fn endpoint(entry: &Entry) -> Value {
         "ifname": entry.ifname,
         "sandbox": entry.netns,
         "addresses": entry.addresses(),
-        "alive": lives(entry),
+        "alive": match entry.sandbox() {
+            State::Alive => Value::Bool(true),
+            State::Gone => Value::Bool(false),
+            State::Unknown => Value::Null,
+        },
     })
 }

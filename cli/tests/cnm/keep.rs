@@ -67,6 +67,32 @@ fn what_an_engine_attached_is_detached_by_its_own_configuration() {
     }
 }
 
+/// libcni before 1.2 keeps no path: then the result tells it, or the command line, and gc does not guess.
+#[test]
+fn an_attachment_without_a_path_is_not_taken_for_gone() {
+    let stage = Stage::new();
+    let _web = stage.host.sandbox("web");
+    stage.script("first");
+    stage.network("net", "1.0.0", json!([{"type": "first"}]));
+    let entry = |id: &str, result: serde_json::Value| {
+        let entry = json!({"kind": "cniCacheV1", "containerId": id, "config": "", "ifName": "eth0", "networkName": "net", "result": result});
+        stage.host.write_file(&format!("{RESULTS}/net-{id}-eth0"), entry.to_string());
+    };
+    let inside = |path: &str| json!({"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": path}]});
+    entry("alive", inside("/var/run/netns/web"));
+    entry("gone", inside("/var/run/netns/gone"));
+    entry("unknown", json!({"cniVersion": "1.0.0"}));
+    let removed = stage.json("gc net")["removed"].clone();
+    assert_eq!((removed.as_array().unwrap().len(), &removed[0]["containerID"]), (1, &json!("gone")));
+    let unknown = &stage.json("network inspect net")["endpoints"][1];
+    assert_eq!((&unknown["containerID"], &unknown["alive"]), (&json!("unknown"), &json!(null)));
+    assert_eq!(stage.json("del net web")["containerID"], "alive");
+    stage.run("check net web --id unknown");
+    assert!(stage.env("02-first-CHECK").contains("CNI_NETNS=/run/netns/web\n"));
+    stage.run("gc net --all");
+    assert_eq!(stage.kept(), [""; 0]);
+}
+
 #[test]
 fn an_attachment_is_found_by_its_id_when_the_sandbox_is_gone() {
     let stage = Stage::new();
