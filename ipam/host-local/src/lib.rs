@@ -20,6 +20,7 @@ mod resolv_conf;
 mod session;
 mod status;
 mod store;
+mod walk;
 
 use std::collections::HashSet;
 
@@ -30,8 +31,8 @@ use crate::boot::Boot;
 use crate::conf::{Conf, paths};
 use crate::files::Disk;
 use crate::owner::{Owner, is_void, parts};
-use crate::session::Fate;
 use crate::store::Store;
+use crate::walk::Fate;
 
 pub use error::{BROKEN_STORE, DRIFT, DUPLICATE, OCCUPIED, OUT_OF_RANGE};
 

@@ -178,6 +178,8 @@ pub(crate) struct Stretch {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn wish(subnet: &str, start: &str, end: &str, gateway: &str) -> Wish {
@@ -261,5 +263,35 @@ mod tests {
         assert_eq!(text(Some("10.2.0.9")), "10.1.0.1-10.1.0.9 10.2.0.1-10.2.0.9");
         let all = RangeSet::new(&[wish("::/0", "", "", "")]).expect("works");
         assert_eq!(all.stretches(Some(Address(u128::MAX))).len(), 1);
+    }
+
+    fn any_ip() -> impl Strategy<Value = IpAddr> {
+        // Near the ends of both families, where arithmetic goes wrong, as well as anywhere.
+        let near = prop_oneof![0..40_u32, u32::MAX - 40..=u32::MAX, any::<u32>()];
+        let far = prop_oneof![0..40_u128, u128::MAX - 40..=u128::MAX, any::<u128>()];
+        prop_oneof![
+            near.prop_map(|bits| IpAddr::V4(std::net::Ipv4Addr::from_bits(bits))),
+            far.prop_map(|bits| IpAddr::V6(std::net::Ipv6Addr::from_bits(bits)).to_canonical()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_range_lies_in_its_subnet_or_is_refused(
+            ip in any_ip(), length in 0..=128_u8,
+            start in prop::option::of(any_ip()), end in prop::option::of(any_ip()), last in any_ip(),
+        ) {
+            let length = if ip.is_ipv4() { length % 33 } else { length };
+            let subnet = IpNet::new(ip, length).expect("a length").trunc();
+            let Ok(set) = RangeSet::new(&[Wish { subnet, start, end, gateway: None }]) else { return Ok(()) };
+            let range = set.0[0];
+            prop_assert!(range.start <= range.end);
+            prop_assert!(subnet.contains(&IpAddr::from(range.start)) && subnet.contains(&IpAddr::from(range.end)));
+            prop_assert!(range.usable() >= range.end.0 - range.start.0);
+            // Each address is searched exactly once, whatever the hint says.
+            let stretches = set.stretches(Some(Address::from(last)));
+            let total = stretches.iter().fold(0_u128, |sum, part| sum.wrapping_add(part.to.0 - part.from.0 + 1));
+            prop_assert_eq!(total, range.end.0 - range.start.0 + 1);
+        }
     }
 }

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::address::Address;
@@ -13,32 +12,10 @@ use crate::files::{Files, Stat};
 use crate::index::{Index, Untrusted};
 use crate::owner::{Owner, is_void, trimmed};
 use crate::store::Store;
-
-/// What stands in the index for a file that cannot be read: somebody's.
-const UNREADABLE: &[u8] = b"\0unreadable";
-
-/// ENXIO: what opening a socket gives.
-const NO_SUCH_DEVICE: i32 = 6;
+use crate::walk::{Fate, Found, Walk};
 
 /// An index that says "full" is believed for so long, in nanoseconds; then the directory is asked again.
 const STALE: u64 = 60_000_000_000;
-
-/// What becomes of a file that a walk comes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It stays.
-    Keep,
-    /// It is removed.
-    Remove,
-}
-
-/// A reservation as its file has it. `content` is trimmed; it is void when the file names nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Found<'a> {
-    pub(crate) content: &'a [u8],
-    /// Nanoseconds since the epoch.
-    pub(crate) modified: i64,
-}
 
 /// What an owner has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -165,8 +142,7 @@ impl<'a, F: Files> Session<'a, F> {
     /// Shows every reservation's file and removes those that `decide` gives up; gives what could not be removed.
     pub(crate) fn rebuild(&mut self, decide: &mut dyn FnMut(Address, Found<'_>) -> Fate) -> Result<Vec<Error>, Error> {
         self.changed = true;
-        let mut walk = Walk { index: Index::new(0), unread: Vec::new(), leftover: Vec::new() };
-        walk.read(self.store, decide)?;
+        let walk = Walk::new(self.store, decide)?;
         self.index = walk.index;
         self.unread = walk.unread;
         self.fresh = true;
@@ -208,11 +184,7 @@ impl<'a, F: Files> Session<'a, F> {
         let text = address.to_string();
         let _hint = match &last.file {
             Some(file) if last.content.len() <= text.len() => files.write_at(file, text.as_bytes(), 0),
-            _ => self.write_temporary(text.as_bytes()).and_then(|new| {
-                files.rename(new, &last.path).inspect_err(|_| {
-                    let _leftover = files.unlink(new);
-                })
-            }),
+            _ => self.replace(&last.path, text.as_bytes()),
         };
     }
 
@@ -316,6 +288,21 @@ impl<'a, F: Files> Session<'a, F> {
         placed
     }
 
+    /// Makes a file anew, whole.
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let files = &self.store.files;
+        let mut new = self.write_temporary(content)?;
+        let mut renamed = files.rename(new, path);
+        if renamed.as_ref().is_err_and(|error| error.kind() == ErrorKind::CrossesDevices) {
+            let _leftover = files.unlink(new);
+            new = self.write_to(&self.store.paths.inner, content)?;
+            renamed = files.rename(new, path);
+        }
+        renamed.inspect_err(|_| {
+            let _leftover = files.unlink(new);
+        })
+    }
+
     /// Whether a file names somebody. What cannot be read does.
     fn is_taken(&self, path: &Path) -> io::Result<bool> {
         let files = &self.store.files;
@@ -370,69 +357,5 @@ impl LastReserved {
     pub(crate) fn address(&self) -> Option<Address> {
         let text = std::str::from_utf8(trimmed(&self.content)).ok()?;
         text.parse::<std::net::IpAddr>().ok().map(Address::from)
-    }
-}
-
-/// A reading of the whole directory.
-struct Walk {
-    index: Index,
-    /// Why a file could not be read.
-    unread: Vec<Error>,
-    /// Why a file could not be removed.
-    leftover: Vec<Error>,
-}
-
-impl Walk {
-    /// Reads every reservation's file. Only names that are an address count; the reference looks at all of them, but
-    /// never writes another.
-    fn read<F: Files>(
-        &mut self,
-        store: &Store<F>,
-        decide: &mut dyn FnMut(Address, Found<'_>) -> Fate,
-    ) -> Result<(), Error> {
-        let Store { files, paths, .. } = store;
-        let mut known = Ok(());
-        let listed = files.list(&paths.dir, &mut |name| {
-            let Some(address) = Address::from_file_name(name) else { return ControlFlow::Continue(()) };
-            let visited = self.visit(files, &paths.dir.join(name), &mut |found| decide(address, found));
-            if let Some((content, modified)) = visited {
-                known = self.index.insert(files, trimmed(&content), address, modified);
-            }
-            if known.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        listed.map_err(|source| Error::io("list", &paths.dir, source))?;
-        known.map_err(|Untrusted| Error::unusable(&paths.dir))
-    }
-
-    /// Reads one file and does with it what `decide` says; gives content and modification time when it holds its
-    /// address.
-    fn visit(
-        &mut self,
-        files: &impl Files,
-        path: &Path,
-        decide: &mut dyn FnMut(Found<'_>) -> Fate,
-    ) -> Option<(Vec<u8>, i64)> {
-        let read = files.open(path).and_then(|file| Ok((files.read(&file)?, files.stat_file(&file)?)));
-        let (content, modified) = match read {
-            Ok((content, stat)) => (content, stat.modified),
-            Err(error) if error.kind() == ErrorKind::NotFound => return None,
-            // Not a reservation but not ours to remove, so the address is taken; and never old.
-            Err(error) if error.kind() == ErrorKind::IsADirectory || error.raw_os_error() == Some(NO_SUCH_DEVICE) => {
-                return Some((UNREADABLE.to_vec(), i64::MAX));
-            }
-            Err(error) => {
-                self.unread.push(Error::io("read", path, error));
-                return Some((UNREADABLE.to_vec(), i64::MAX));
-            }
-        };
-        if decide(Found { content: trimmed(&content), modified }) == Fate::Remove {
-            match files.unlink(path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    self.leftover.push(Error::io("release", path, error));
-                }
-                Ok(()) | Err(_) => return None,
-            }
-        }
-        (!is_void(&content)).then_some((content, modified))
     }
 }

@@ -17,7 +17,7 @@ use crate::range::RangeSet;
 use crate::store::Store;
 
 /// How many reservations are counted without an index. In a larger directory nobody can tell at once; ADD will.
-const MOST: usize = 65_536;
+const MOST: usize = 16_384;
 
 /// Whether each set has an address for ADD, free or reclaimable.
 pub(crate) fn status<F: Files>(store: &Store<F>, sets: &[RangeSet]) -> Result<(), Error> {

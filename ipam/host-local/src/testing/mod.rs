@@ -2,6 +2,7 @@
 
 mod crash;
 mod faulty;
+mod keeping;
 mod model;
 mod verbs;
 
@@ -16,8 +17,9 @@ use crate::address::Address;
 use crate::boot::Boot;
 use crate::files::{Disk, Files};
 use crate::index::Index;
-use crate::session::{Fate, Session};
+use crate::session::Session;
 use crate::store::{Paths, Store};
+use crate::walk::Fate;
 
 /// A request as the protocol's checks let it through.
 pub(crate) fn request(command: Command, container: &str, conf: &str) -> Request {

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::files::Disk;
 use crate::owner::{Owner, is_void, parts};
 use crate::range::{RangeSet, Wish};
-use crate::session::Fate;
+use crate::walk::Fate;
 
 #[derive(Debug, Clone)]
 enum Step {
