@@ -1,9 +1,9 @@
 //! Addresses from ranges, kept in files on this host: the IPAM plugin `host-local`.
 //!
 //! The files are the reference plugin's, byte for byte, under the same lock, so that either can take over from the
-//! other at any moment. A cache beside them ([`index`]) lets ADD and DEL cost the same with none and with a million
-//! reservations. `ARCHITECTURE` of the store: [`store`] names the files, [`session`] works on them under the lock,
-//! [`allocate`] chooses, [`files`] is the seam to the system calls.
+//! other at any moment. A cache beside them (`index`) lets ADD and DEL cost the same with none and with a million
+//! reservations. `conf` and `range` say what is wanted, `allocate` chooses, `store` names the files, `session` works on
+//! them under the lock, `walk` reads them all where the cache is of no use, `files` is the seam to the system calls.
 
 #![forbid(unsafe_code)]
 

@@ -1,13 +1,11 @@
 //! Beside the reference plugin: the same answers, and one store for both.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
 
+use crate::support::{Dice, OURS, addresses, call, conf, reference, reservations};
 use cni::json::Json;
-use support::{Dice, OURS, addresses, call, conf, reference, reservations};
 
 /// Continuations of `ipam` (or of the whole document, after `|`), `CNI_ARGS`.
 const CASES: &[(&str, &str)] = &[

@@ -1,11 +1,9 @@
 //! What a call costs, in system calls, whatever the number of reservations.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::{OURS, call, conf, start};
+use crate::support::{OURS, call, conf, start};
 
 /// The system calls of one call between the opening of the lock and its closing.
 fn traced(verb: &str, container: &str, conf: &str) -> Vec<String> {

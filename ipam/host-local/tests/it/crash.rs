@@ -1,14 +1,12 @@
 //! Killed at any moment, in parallel: nothing is given twice, nothing is lost for ever.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use support::{Dice, OURS, addresses, call, conf, reservations, start};
+use crate::support::{Dice, OURS, addresses, call, conf, reservations, start};
 
 #[expect(clippy::disallowed_methods, reason = "the moment to kill is a time")]
 #[test]

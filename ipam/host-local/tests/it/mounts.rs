@@ -1,10 +1,8 @@
 //! Where the directories are not all on one writable file system. In a mount namespace of its own.
 
-mod support;
-
 use std::process::Command;
 
-use support::OURS;
+use crate::support::OURS;
 
 /// Runs a script in a private mount namespace; `$P` is our program, `call VERB ID [VERSION]` one call of network `net`.
 fn scripted(script: &str) {
@@ -17,6 +15,7 @@ fn scripted(script: &str) {
                 CNI_COMMAND=$1 CNI_CONTAINERID=$2 CNI_NETNS=/nowhere CNI_IFNAME=eth0 CNI_PATH=/nowhere $P
         }
     "#;
+    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
     let output = Command::new("/usr/bin/unshare")
         .args(["-m", "/bin/sh", "-c", &format!("{prologue}{script}")])
         .env("P", OURS)
