@@ -3,6 +3,8 @@
 //! `description.txt`, or `error.txt`. With `UPDATE_GOLDEN=1` the expectations are written instead of compared; read
 //! the difference before committing it.
 
+#![expect(clippy::unwrap_used, reason = "a test says by failing that a case is broken")]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
