@@ -49,7 +49,7 @@ pub use host::Host;
 pub use links::Link;
 pub use namespace::Namespace;
 pub use outcome::{Attached, Failure, Outcome};
-pub use portrait::Portrait;
+pub use portrait::{Names, Portrait};
 pub use process::{Finished, Running, eventually};
 pub use routes::{Address, Route};
 pub use sandbox::Sandbox;
