@@ -5,10 +5,9 @@ use cni::{AddResult, Error, Request};
 use crate::{Backend, Mac, Owner, Resource};
 
 /// What a driver may know of the host beside its configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Context {
-    /// The firewall backend for a configuration that names none.
-    pub backend: Backend,
+pub struct Context<'a> {
+    /// The firewall backend for a configuration that needs one and names none; asked only then.
+    pub preferred_backend: &'a dyn Fn() -> Backend,
 }
 
 /// What the network owns on this host: shared by its endpoints, ensured by every ADD, never rolled back.
@@ -92,7 +91,7 @@ pub trait Driver: Sized {
     ///
     /// # Errors
     /// Code 7 (or 2) with path and value.
-    fn parse(request: &Request, context: &Context) -> Result<Self, Error>;
+    fn parse(request: &Request, context: &Context<'_>) -> Result<Self, Error>;
 
     /// Whether the configuration names an IPAM plugin that must be asked.
     fn ipam(&self) -> Option<&str>;

@@ -8,7 +8,8 @@ use crate::{KernelError, Mac, Owner, OwnerTag};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intent {
     /// Packets that come from `device` with the source `address` and leave its subnet get the host's address.
-    /// Owned by one endpoint. Multicast is left alone.
+    /// nftables: shared by the endpoints of a network, for the whole subnet. iptables: the address alone, owned by one
+    /// endpoint, as the reference has it. Multicast is left alone.
     Masquerade {
         /// Interface by which the packets enter the host: the bridge.
         device: String,
@@ -57,14 +58,15 @@ pub trait Firewall {
     /// What is missing.
     fn usable(&mut self, backend: Backend) -> Result<(), KernelError>;
 
-    /// Makes every intent true for `owner`. Idempotent.
+    /// Makes every intent true for `owner` and its network. Idempotent. What is shared is looked at, not rewritten. The
+    /// caller holds the host's lock, shared: see [`Firewall::release`].
     ///
     /// # Errors
     /// The first that failed; [`Firewall::remove`] cleans up what came before.
     fn install(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError>;
 
-    /// Removes all that `owner` has, in every backend, the reference plugins' leftovers of the same attachment
-    /// included; shared things go with their last owner. `known` are intents that the caller knows of, which saves
+    /// Removes what `owner` alone has, in every backend, the reference plugins' leftovers of the same attachment
+    /// included. `known` are intents that the caller knows of, which saves
     /// looking for them; with `None` everything is searched. Never removes what carries another owner's tag. Absent is
     /// success.
     ///
@@ -72,13 +74,23 @@ pub trait Firewall {
     /// What could not be removed, after everything was tried.
     fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError>;
 
+    /// Removes what the endpoints of `network` share. Only for the last of them: the caller holds the host's lock,
+    /// exclusive, and has seen under it that no endpoint is left, so that one who attaches at the same time either was
+    /// seen or finds its things missing and makes them.
+    ///
+    /// # Errors
+    /// What could not be removed, after everything was tried.
+    fn release(&mut self, _network: &str) -> Result<(), KernelError> {
+        Ok(())
+    }
+
     /// What of `intents` is missing or different: one sentence each, naming the object.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
     fn drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError>;
 
-    /// Removes everything of `network` whose tag `keep` refuses; both backends.
+    /// Removes what endpoints of `network` own whose tag `keep` refuses.
     ///
     /// # Errors
     /// What could not be removed, after everything was tried.

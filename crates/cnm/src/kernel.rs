@@ -112,6 +112,15 @@ pub trait Kernel {
     /// When the dump fails.
     fn links(&mut self, place: Place, master: u32) -> Result<Vec<Link>, KernelError>;
 
+    /// Whether any port of the bridge `master` belongs to `group`. Asked once by every DEL, so a kernel that can stops
+    /// at the first.
+    ///
+    /// # Errors
+    /// When the dump fails.
+    fn has_port(&mut self, master: u32, group: u32) -> Result<bool, KernelError> {
+        Ok(self.links(Place::Host, master)?.iter().any(|port| port.group == group))
+    }
+
     /// The addresses of one link, both families. A dump: not for the hot path.
     ///
     /// # Errors
@@ -148,6 +157,18 @@ pub trait Kernel {
     /// # Errors
     /// `ENOENT` (2) when this kernel has none of that name.
     fn set_sysctl(&mut self, place: Place, key: &str, value: &str) -> Result<(), KernelError>;
+
+    /// Takes the host's lock, shared or exclusive; waits for it. It ends with [`Kernel::unlock`] or the process. A kernel
+    /// that nobody else uses needs none.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    fn lock(&mut self, _exclusive: bool) -> Result<(), KernelError> {
+        Ok(())
+    }
+
+    /// Gives the lock back.
+    fn unlock(&mut self) {}
 
     /// The firewall of the host.
     fn firewall(&mut self) -> &mut dyn Firewall;

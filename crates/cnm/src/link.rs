@@ -200,8 +200,12 @@ pub enum Change {
     Alias(LinkName, String),
     /// `IPV4_DEVCONF_ARP_NOTIFY` by `IFLA_AF_SPEC`: no file under `/proc` is needed for it.
     ArpNotify(LinkName, bool),
+    /// `IFLA_GROUP`.
+    Group(LinkName, u32),
     /// Flags of a bridge port.
     Port(LinkName, PortFlags),
+    /// A bridge port passes no more frames (`IFLA_BRPORT_STATE` disabled).
+    ClosePort(LinkName),
     /// Adds VLANs to a bridge port.
     AddVlan(LinkName, VlanRange),
     /// Takes VLANs from a bridge port.

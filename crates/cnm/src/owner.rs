@@ -20,7 +20,14 @@ fn hex_of_sha512(text: &str, digits: usize) -> String {
 #[must_use]
 pub fn network_group(network: &str) -> u32 {
     let digest = Sha512::digest(network.as_bytes());
-    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) & 0x3fff_ffff | 0x4000_0000
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) & 0x1fff_ffff | 0x4000_0000
+}
+
+/// The group of an endpoint that is leaving: DEL has begun, so it no longer counts as one of its network, but GC
+/// still knows whose it is.
+#[must_use]
+pub fn leaving_group(network: &str) -> u32 {
+    network_group(network) & 0x1fff_ffff | 0x2000_0000
 }
 
 /// The identity of one attachment.
@@ -141,6 +148,24 @@ impl OwnerTag {
         let (network, endpoint) = tag.split_once('-')?;
         let hex = |part: &str| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
         (hex(network) && hex(endpoint)).then(|| Self { network: network.into(), endpoint: endpoint.into() })
+    }
+
+    /// The tag of what all endpoints of `network` share: no endpoint's.
+    #[must_use]
+    pub fn shared(network: &str) -> Self {
+        Self { network: hex_of_sha512(network, 16), endpoint: "0".repeat(16) }
+    }
+
+    /// The comment of such a thing.
+    #[must_use]
+    pub fn shared_comment(network: &str) -> String {
+        cut(format!("{}, net: {network}", Self::shared(network)).replace('"', ""), 128)
+    }
+
+    /// The first 16 hexadecimal digits of SHA-512: a short name for any text.
+    #[must_use]
+    pub fn digits(text: &str) -> String {
+        hex_of_sha512(text, 16)
     }
 
     /// The tag of `network` alone, to compare with [`OwnerTag::network`].

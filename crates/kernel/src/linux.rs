@@ -1,5 +1,6 @@
 //! The real kernel: two route sockets, one per namespace, opened once; everything goes through them.
 
+use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::netlink::{self, Batch, Message, Netlink, Refusal};
+use crate::netns::OWN;
 use crate::rtnl;
 use crate::{HostFirewall, Sandbox, sysctl};
 
@@ -31,6 +33,8 @@ pub struct Linux {
     firewall: HostFirewall,
     /// Host links seen in this call, so that a master is not looked up twice.
     seen: Vec<(String, u32)>,
+    /// The host's lock is flock(2) on its namespace: no file has to be made for it, none is left.
+    lock: Option<File>,
 }
 
 impl Linux {
@@ -40,7 +44,14 @@ impl Linux {
     /// When there is no netlink socket to be had.
     pub fn open(sandbox: Option<Sandbox>) -> Result<Self, KernelError> {
         let host_socket = open_route_socket()?;
-        Ok(Self { sandbox, host_socket, sandbox_socket: None, firewall: HostFirewall::default(), seen: Vec::new() })
+        Ok(Self {
+            sandbox,
+            host_socket,
+            sandbox_socket: None,
+            firewall: HostFirewall::default(),
+            seen: Vec::new(),
+            lock: None,
+        })
     }
 
     /// The path of the sandbox as the caller gave it.
@@ -225,6 +236,33 @@ impl Kernel for Linux {
         )
     }
 
+    fn has_port(&mut self, master: u32, group: u32) -> Result<bool, KernelError> {
+        let what = || "list bridge ports on the host";
+        // A socket of its own: the rest of the dump is thrown away with it.
+        let mut socket = open_route_socket()?;
+        let mut batch = socket.batch();
+        rtnl::link_dump(&mut batch, master);
+        socket.send(&batch).map_err(|error| KernelError::io(what(), &error))?;
+        let (mut found, mut done) = (false, None);
+        while !found && done.is_none() {
+            let read = |message: Message<'_>| {
+                match netlink::acknowledgement(&message) {
+                    Some(verdict) => done = Some(verdict),
+                    None => {
+                        let port = rtnl::parse_link(&message);
+                        found |= port.is_some_and(|port| port.master == master && port.group == group);
+                    }
+                }
+                !found
+            };
+            socket.receive(read).map_err(|error| KernelError::io(what(), &error))?;
+        }
+        match done {
+            Some(Err(refusal)) => Err(refused(what().into(), refusal)),
+            Some(Ok(())) | None => Ok(found),
+        }
+    }
+
     fn addresses(&mut self, place: Place, link: u32) -> Result<Vec<IpNet>, KernelError> {
         self.dump(
             place,
@@ -301,6 +339,18 @@ impl Kernel for Linux {
             .map_err(|error| KernelError::io(format!("set the sysctl {key} to {value} {place}"), &error))
     }
 
+    fn lock(&mut self, exclusive: bool) -> Result<(), KernelError> {
+        let failed = |error: &std::io::Error| KernelError::io(format!("lock {OWN}"), error);
+        let file = File::open(OWN).map_err(|error| failed(&error))?;
+        if exclusive { file.lock() } else { file.lock_shared() }.map_err(|error| failed(&error))?;
+        self.lock = Some(file);
+        Ok(())
+    }
+
+    fn unlock(&mut self) {
+        self.lock = None;
+    }
+
     fn firewall(&mut self) -> &mut dyn Firewall {
         &mut self.firewall
     }
@@ -334,6 +384,7 @@ fn readable(socket: &Netlink, left: Duration) -> std::io::Result<bool> {
 fn index_needed(change: &Change) -> Option<&LinkName> {
     match change {
         Change::Port(name, _)
+        | Change::ClosePort(name)
         | Change::AddVlan(name, _)
         | Change::DeleteVlan(name, _)
         | Change::AddAddress(name, _)
@@ -343,6 +394,7 @@ fn index_needed(change: &Change) -> Option<&LinkName> {
         | Change::Mac(..)
         | Change::Mtu(..)
         | Change::Alias(..)
+        | Change::Group(..)
         | Change::ArpNotify(..)
         | Change::AddRoute(_)
         | Change::DeleteLink(_) => None,
@@ -357,8 +409,10 @@ fn encode(batch: &mut Batch, change: &Change, index: u32) {
         Change::Mac(name, mac) => rtnl::set_link(batch, name, &Setting::Mac(*mac)),
         Change::Mtu(name, mtu) => rtnl::set_link(batch, name, &Setting::Mtu(*mtu)),
         Change::Alias(name, alias) => rtnl::set_link(batch, name, &Setting::Alias(alias)),
+        Change::Group(name, group) => rtnl::set_link(batch, name, &Setting::Group(*group)),
         Change::ArpNotify(name, on) => rtnl::arp_notify(batch, name, *on),
         Change::Port(_, wanted) => rtnl::port_flags(batch, index, *wanted),
+        Change::ClosePort(_) => rtnl::close_port(batch, index),
         Change::AddVlan(_, range) => rtnl::vlans(batch, index, *range, true),
         Change::DeleteVlan(_, range) => rtnl::vlans(batch, index, *range, false),
         Change::AddAddress(_, address) => rtnl::address_change(batch, index, address, true),
@@ -378,8 +432,10 @@ fn describe(change: &Change, place: Place) -> String {
         Change::Mac(name, mac) => format!("set the MAC of {name} to {mac}"),
         Change::Mtu(name, mtu) => format!("set the MTU of {name} to {mtu}"),
         Change::Alias(name, _) => format!("set the alias of {name}"),
+        Change::Group(name, group) => format!("put {name} into group {group}"),
         Change::ArpNotify(name, on) => format!("switch arp_notify of {name} {}", switch(on)),
         Change::Port(name, _) => format!("set the port flags of {name}"),
+        Change::ClosePort(name) => format!("close the port {name}"),
         Change::AddVlan(name, range) => format!("add VLAN {}-{} to {name}", range.first, range.last),
         Change::DeleteVlan(name, range) => format!("take VLAN {}-{} from {name}", range.first, range.last),
         Change::AddAddress(name, address) => format!("create address {} on {name}", address.net),

@@ -13,7 +13,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 /// `NSFS_MAGIC` (linux/magic.h): the file system of namespace files.
 const NSFS: FsType = FsType(0x6e73_6673);
 /// The calling thread's own network namespace.
-const OWN: &str = "/proc/thread-self/ns/net";
+pub(crate) const OWN: &str = "/proc/thread-self/ns/net";
 
 /// An opened network namespace that is not the caller's own, and the way back.
 #[derive(Debug)]

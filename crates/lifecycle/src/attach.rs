@@ -30,7 +30,7 @@ pub fn attach<D: Driver, K: Kernel>(
     let mut converger = Converger::new(kernel);
     let claimed = claim(driver, &mut converger, owner, &endpoint)?;
     let outcome = wire(driver, &mut converger, ipam, owner, sandbox, &endpoint, claimed);
-    outcome.map_err(|cause| match undo(kernel, ipam, owner, claimed) {
+    outcome.map_err(|cause| match undo(driver, kernel, ipam, owner, claimed) {
         Ok(()) => cause,
         Err(left) => {
             let more = format!("and the clean-up failed: {left}");
@@ -125,9 +125,7 @@ fn wire<D: Driver, K: Kernel>(
     }
     converger.configure(&endpoint.resources)?;
     let intents = intents([&endpoint.resources[..], &wiring.endpoint[..]]);
-    if !intents.is_empty() {
-        converger.kernel.firewall().install(owner, &intents).map_err(kernel)?;
-    }
+    install(converger.kernel, owner, &intents)?;
     converger.ensure(&owner.network, &wiring.network)?;
     converger.configure(&wiring.endpoint)?;
     if let Some(port) = &wiring.port {
@@ -137,6 +135,18 @@ fn wire<D: Driver, K: Kernel>(
         announce(converger, name)?;
     }
     report::complete(converger, wiring, sandbox)
+}
+
+/// Installs the firewall's part. The lock keeps the last endpoint of the network that leaves at the same time from
+/// taking away what was just found to be there; see `detach`.
+fn install<K: Kernel>(k: &mut K, owner: &Owner, intents: &[Intent]) -> Result<(), Error> {
+    if intents.is_empty() {
+        return Ok(());
+    }
+    k.lock(false).map_err(kernel)?;
+    let outcome = k.firewall().install(owner, intents);
+    k.unlock();
+    outcome.map_err(kernel)
 }
 
 /// The firewall's part of some resources.

@@ -3,9 +3,13 @@
 use std::collections::HashSet;
 
 use cni::{Attachment, Error};
-use cnm::{Change, Driver, Kernel, Link, LinkKind, LinkName, Mac, Owner, OwnerTag, Place, Resource, network_group};
+use cnm::{
+    Change, Driver, Kernel, Link, LinkKind, LinkName, Mac, Owner, OwnerTag, Place, Resource, leaving_group,
+    network_group,
+};
 
 use crate::Ipam;
+use crate::detach::release_if_last;
 use crate::errors::{Failures, NO_DEVICE, kernel};
 
 /// Collects the garbage of `network`.
@@ -35,6 +39,9 @@ pub fn collect<D: Driver, K: Kernel>(
             Err(error) => failures.add(Err(kernel(error))),
         }
         failures.add(k.firewall().collect(network, &|tag| tags.contains(tag)).map_err(kernel));
+        let containers: HashSet<&str> = valid.iter().map(|one| one.container_id.as_str()).collect();
+        failures.add(k.firewall().collect_containers(network, &|id| containers.contains(id)).map_err(kernel));
+        failures.add(release_if_last(k, network, claim.master.as_deref()));
         if valid.is_empty() {
             failures.add(delete_unused(k, network, &driver.network().resources));
         }
@@ -48,7 +55,11 @@ pub fn collect<D: Driver, K: Kernel>(
 fn is_dead(link: &Link, network: &str, kind: &str, valid: &HashSet<String>) -> bool {
     let named = link.name.len() == 15 && link.name.starts_with("veth");
     let foreign = OwnerTag::read(&link.alias).is_some_and(|tag| tag.network != OwnerTag::of_network(network));
-    link.kind == kind && link.group == network_group(network) && named && !foreign && !valid.contains(&link.name)
+    link.kind == kind
+        && (link.group == network_group(network) || link.group == leaving_group(network))
+        && named
+        && !foreign
+        && !valid.contains(&link.name)
 }
 
 fn delete_all<K: Kernel>(k: &mut K, links: &[&Link]) -> Result<(), Error> {

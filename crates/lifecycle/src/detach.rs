@@ -1,8 +1,11 @@
-//! DEL, and the undoing of a failed ADD: erase by name and tag, in the order link, firewall, addresses. Absent
-//! is success; no failure stops the rest.
+//! DEL, and the undoing of a failed ADD: erase by name and tag. The port is closed first, then the firewall's part goes,
+//! then the link, the addresses last. Absent is success; no failure stops the rest.
 
-use cni::{AddResult, Error, Ip};
-use cnm::{Change, Driver, Intent, Kernel, Link, LinkKind, LinkName, LinkSpec, Mac, Owner, OwnerTag, Place, Resource};
+use cni::{AddResult, Error, Interface, Ip};
+use cnm::{
+    Change, Driver, Intent, Kernel, Link, LinkKind, LinkName, LinkSpec, Mac, Owner, OwnerTag, Place, Resource,
+    leaving_group, network_group,
+};
 
 use crate::Ipam;
 use crate::attach::intents;
@@ -21,76 +24,121 @@ pub fn detach<D: Driver, K: Kernel>(
 ) -> Result<(), Error> {
     let mut failures = Failures::default();
     let endpoint = driver.endpoint(owner, Mac([0; 6]));
-    let mut known = previous.and_then(|result| what_a_lease_added(driver, owner, result));
-    if let Some(spec) = &endpoint.claim {
-        match find(kernel, owner, spec, previous) {
-            Ok(Some((place, link))) => {
-                if let Some(intents) = from_alias(driver, owner, previous, &link) {
-                    known = Some(intents);
-                }
-                failures.add(delete(kernel, place, link.index));
-            }
-            Ok(None) => {}
-            Err(error) => failures.add(Err(error)),
+    match &endpoint.claim {
+        Some(spec) => {
+            let found = find(kernel, owner, spec, previous);
+            let link = found.unwrap_or_else(|error| {
+                failures.add(Err(error));
+                None
+            });
+            let known = link.as_ref().and_then(|link| from_alias(driver, owner, previous, link));
+            let known = known.or_else(|| previous.and_then(|result| intents_of_lease(driver, owner, result)));
+            erase(kernel, owner, spec, link.map(|link| link.index), known.as_deref(), &mut failures);
         }
-        let outcome = kernel.firewall().remove(owner, known.as_deref());
-        failures.add(outcome.map_err(crate::errors::kernel));
-    } else if kernel.has_sandbox() {
-        failures.add(take_down(kernel, &endpoint.resources));
+        None if kernel.has_sandbox() => failures.add(take_down(kernel, &endpoint.resources)),
+        None => {}
     }
     failures.add(ipam.map_or(Ok(()), Ipam::del));
     failures.verdict()
 }
 
 /// Undoes what an ADD did after its claim, in the same way. `claimed` is the host's end of its link.
-pub(crate) fn undo<K: Kernel>(
+pub(crate) fn undo<D: Driver, K: Kernel>(
+    driver: &D,
     kernel: &mut K,
     ipam: Option<&dyn Ipam>,
     owner: &Owner,
     claimed: Option<u32>,
 ) -> Result<(), Error> {
-    let Some(claimed) = claimed else {
-        return ipam.map_or(Ok(()), Ipam::del);
-    };
     let mut failures = Failures::default();
-    failures.add(delete(kernel, Place::Host, claimed));
-    failures.add(kernel.firewall().remove(owner, None).map_err(crate::errors::kernel));
+    if let Some(spec) = driver.endpoint(owner, Mac([0; 6])).claim {
+        erase(kernel, owner, &spec, claimed, None, &mut failures);
+    }
     failures.add(ipam.map_or(Ok(()), Ipam::del));
     failures.verdict()
 }
 
+/// Erases an endpoint: closes its port, so that no packet passes without its rules; takes it out of its network's
+/// group, so that it no longer counts as one of the network; then the firewall, then the link. The kernel takes some
+/// milliseconds to forget the link, and clears away the firewall's objects in the same time.
+fn erase<K: Kernel>(
+    k: &mut K,
+    owner: &Owner,
+    spec: &LinkSpec,
+    link: Option<u32>,
+    known: Option<&[Intent]>,
+    failures: &mut Failures,
+) {
+    if let Some(index) = link {
+        let leave = Change::Group(LinkName::Index(index), leaving_group(&owner.network));
+        // No bridge port any more, or a bridge whose spanning tree decides: then the link's end must do.
+        let _ = k.apply(Place::Host, &[leave, Change::ClosePort(LinkName::Index(index))]);
+    }
+    failures.add(k.firewall().remove(owner, known).map_err(kernel));
+    failures.add(release_if_last(k, &owner.network, spec.master.as_deref()));
+    if let Some(index) = link {
+        failures.add(delete(k, index));
+    }
+}
+
+/// Removes what the endpoints of a network share when none is left. Two who leave at the same time have both left the
+/// group before they look, so one of them sees nobody. One who attaches at the same time either is seen, or gets the
+/// lock afterwards and finds that what it shares is missing.
+pub(crate) fn release_if_last<K: Kernel>(k: &mut K, network: &str, master: Option<&str>) -> Result<(), Error> {
+    if has_endpoint(k, network, master)? {
+        return Ok(());
+    }
+    k.lock(true).map_err(kernel)?;
+    let outcome = match has_endpoint(k, network, master) {
+        Ok(true) => Ok(()),
+        Ok(false) => k.firewall().release(network).map_err(kernel),
+        Err(error) => Err(error),
+    };
+    k.unlock();
+    outcome
+}
+
+/// Whether the bridge has a port of this network.
+fn has_endpoint<K: Kernel>(k: &mut K, network: &str, master: Option<&str>) -> Result<bool, Error> {
+    let Some(master) = master else { return Ok(false) };
+    match k.link(Place::Host, &LinkName::Name(master.to_owned())).map_err(kernel)? {
+        Some(bridge) => k.has_port(bridge.index, network_group(network)).map_err(kernel),
+        None => Ok(false),
+    }
+}
+
 /// Endpoints that own no link leave what they brought up as they found it: down. A link that is gone is down enough.
-fn take_down<K: Kernel>(kernel: &mut K, resources: &[Resource]) -> Result<(), Error> {
+fn take_down<K: Kernel>(k: &mut K, resources: &[Resource]) -> Result<(), Error> {
     let mut failures = Failures::default();
     for resource in resources {
         let Resource::Up { place, link } = resource else { continue };
         let change = Change::Up(LinkName::Name(link.clone()), false);
-        failures.add(match kernel.apply(*place, &[change]).into_iter().next() {
-            Some(Err(error)) if error.errno != NO_DEVICE => Err(crate::errors::kernel(error)),
+        failures.add(match k.apply(*place, &[change]).into_iter().next() {
+            Some(Err(error)) if error.errno != NO_DEVICE => Err(kernel(error)),
             Some(_) | None => Ok(()),
         });
     }
     failures.verdict()
 }
 
-fn delete<K: Kernel>(kernel: &mut K, place: Place, index: u32) -> Result<(), Error> {
-    let answer = kernel.apply(place, &[Change::DeleteLink(LinkName::Index(index))]).into_iter().next();
+fn delete<K: Kernel>(k: &mut K, index: u32) -> Result<(), Error> {
+    let answer = k.apply(Place::Host, &[Change::DeleteLink(LinkName::Index(index))]).into_iter().next();
     match answer {
-        Some(Err(error)) if error.errno != NO_DEVICE => Err(crate::errors::kernel(error)),
+        Some(Err(error)) if error.errno != NO_DEVICE => Err(kernel(error)),
         Some(_) | None => Ok(()),
     }
 }
 
-/// The endpoint's link: by our own name on the host; else, in the sandbox, one that the reference plugins made for
-/// the same attachment before an upgrade. Somebody else's link of that name is not ours to delete.
+/// The endpoint's link on the host: by our own name; else the other end of one in the sandbox that the reference
+/// plugins made for the same attachment before an upgrade. Somebody else's link of that name is not ours to delete.
 fn find<K: Kernel>(
     k: &mut K,
     owner: &Owner,
     spec: &LinkSpec,
     previous: Option<&AddResult>,
-) -> Result<Option<(Place, Link)>, Error> {
+) -> Result<Option<Link>, Error> {
     if let Some(link) = k.link(Place::Host, &LinkName::Name(spec.name.clone())).map_err(kernel)? {
-        return Ok(Some((Place::Host, link)));
+        return Ok(Some(link));
     }
     if !k.has_sandbox() {
         return Ok(None);
@@ -98,28 +146,23 @@ fn find<K: Kernel>(
     let Some(inner) = k.link(Place::Sandbox, &LinkName::Name(owner.ifname.clone())).map_err(kernel)? else {
         return Ok(None);
     };
-    if inner.kind != spec.kind.as_str() {
-        return Ok(None);
-    }
     match &spec.kind {
-        LinkKind::Veth { .. } => {
-            let twin = k.link(Place::Host, &LinkName::Index(inner.parent)).map_err(kernel)?;
-            let Some(twin) = twin.filter(|twin| twin.kind == inner.kind && twin.parent == inner.index) else {
-                return Ok(None);
-            };
-            let recorded = previous.is_some_and(|result| {
-                result.interfaces.iter().any(|host| host.sandbox.is_empty() && host.name == twin.name)
-            });
-            let master = match &spec.master {
-                Some(master) => k.link(Place::Host, &LinkName::Name(master.clone())).map_err(kernel)?,
-                None => None,
-            };
-            let enslaved = master.is_some_and(|master| master.index == twin.master);
-            let ours = recorded || (enslaved && is_reference_name(&twin.name));
-            Ok(ours.then_some((Place::Host, twin)))
-        }
-        LinkKind::Bridge { .. } => Ok(None),
+        LinkKind::Veth { .. } if inner.kind == spec.kind.as_str() => {}
+        LinkKind::Veth { .. } | LinkKind::Bridge { .. } => return Ok(None),
     }
+    let twin = k.link(Place::Host, &LinkName::Index(inner.parent)).map_err(kernel)?;
+    let Some(twin) = twin.filter(|twin| twin.kind == inner.kind && twin.parent == inner.index) else {
+        return Ok(None);
+    };
+    let is_host_end = |link: &Interface| link.sandbox.is_empty() && link.name == twin.name;
+    let recorded = previous.is_some_and(|result| result.interfaces.iter().any(is_host_end));
+    let master = match &spec.master {
+        Some(master) => k.link(Place::Host, &LinkName::Name(master.clone())).map_err(kernel)?,
+        None => None,
+    };
+    let enslaved = master.is_some_and(|master| master.index == twin.master);
+    let ours = recorded || (enslaved && is_reference_name(&twin.name));
+    Ok(ours.then_some(twin))
 }
 
 /// The reference plugins name the host's end `veth` and eight hexadecimal digits.
@@ -138,12 +181,12 @@ fn from_alias<D: Driver>(driver: &D, owner: &Owner, previous: Option<&AddResult>
         .map(|address| Ip { address, gateway: None, interface: None })
         .collect();
     let interfaces = previous.map(|result| result.interfaces.clone()).unwrap_or_default();
-    what_a_lease_added(driver, owner, &AddResult { ips, interfaces, ..AddResult::default() })
+    intents_of_lease(driver, owner, &AddResult { ips, interfaces, ..AddResult::default() })
 }
 
 /// The intents of an attachment with the addresses and hardware address of `result`. `None` when they cannot be
 /// known; then all is searched for.
-fn what_a_lease_added<D: Driver>(driver: &D, owner: &Owner, result: &AddResult) -> Option<Vec<Intent>> {
+fn intents_of_lease<D: Driver>(driver: &D, owner: &Owner, result: &AddResult) -> Option<Vec<Intent>> {
     let mac = result
         .interfaces
         .iter()

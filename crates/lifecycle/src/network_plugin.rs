@@ -1,5 +1,6 @@
 //! A driver as a CNI plugin: opens the sandbox, finds the IPAM plugin, calls the verb.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use cni::{AddResult, Attachment, Code, Error, Plugin, Request};
@@ -33,8 +34,9 @@ impl<D: Driver> NetworkPlugin<D> {
 /// The kernel with the sandbox in which a verb works, and the driver with its configuration.
 fn open<D: Driver>(request: &Request, sandbox: Option<Sandbox>) -> Result<(Linux, D), Error> {
     let mut linux = Linux::open(sandbox).map_err(errors::kernel)?;
-    let context = Context { backend: linux.firewall().preferred() };
-    let driver = D::parse(request, &context)?;
+    let shared = RefCell::new(&mut linux);
+    let preferred_backend = || shared.borrow_mut().firewall().preferred();
+    let driver = D::parse(request, &Context { preferred_backend: &preferred_backend })?;
     Ok((linux, driver))
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Conf {
 }
 
 impl Conf {
-    pub(crate) fn parse(request: &Request, context: &Context) -> Result<Self, Error> {
+    pub(crate) fn parse(request: &Request, context: &Context<'_>) -> Result<Self, Error> {
         let conf = request.conf();
         let default_route = conf.flag("isDefaultGateway")?;
         let vlan = conf.integer("vlan")?.unwrap_or(0);
@@ -51,13 +51,12 @@ impl Conf {
         let vlan = u16::try_from(vlan).unwrap_or_default();
         let trunk = conf.get("vlanTrunk")?;
         let internal = conf.flag("internal")?;
-        let backend = backend(&conf, context)?;
         let this = Self {
             bridge: bridge_name(&conf)?,
             is_gateway: default_route || conf.flag("isGateway")?,
             default_route,
             force_address: conf.flag("forceAddress")?,
-            masquerade: (conf.flag("ipMasq")? && !internal).then_some(backend),
+            masquerade: masquerade(&conf, context, internal)?,
             mtu: mtu(&conf)?,
             hairpin: conf.flag("hairpinMode")?,
             promisc: conf.flag("promiscMode")?,
@@ -121,11 +120,13 @@ fn bridge_name(conf: &Node<'_>) -> Result<String, Error> {
     Ok(name.to_owned())
 }
 
-fn backend(conf: &Node<'_>, context: &Context) -> Result<Backend, Error> {
+/// The backend that masquerades, if any. An unknown one is an error even where it is not needed.
+fn masquerade(conf: &Node<'_>, context: &Context<'_>, internal: bool) -> Result<Option<Backend>, Error> {
+    let wanted = conf.flag("ipMasq")? && !internal;
     match conf.text("ipMasqBackend")? {
-        None => Ok(context.backend),
-        Some("nftables") => Ok(Backend::Nftables),
-        Some("iptables") => Ok(Backend::Iptables),
+        None => Ok(wanted.then(context.preferred_backend)),
+        Some("nftables") => Ok(wanted.then_some(Backend::Nftables)),
+        Some("iptables") => Ok(wanted.then_some(Backend::Iptables)),
         Some(other) => {
             Err(conf.reject("ipMasqBackend", format!("unknown ipmasq backend {other:?} (nftables or iptables)")))
         }

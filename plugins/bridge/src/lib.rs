@@ -32,7 +32,7 @@ preserveDefaultVlan, ipam, dns; and beyond the reference plugin:
   internal: true   nothing is forwarded or masqueraded between the network and anything else
   icc: false       endpoints cannot reach each other, only the gateway and what lies behind it";
 
-    fn parse(request: &Request, context: &Context) -> Result<Self, Error> {
+    fn parse(request: &Request, context: &Context<'_>) -> Result<Self, Error> {
         Conf::parse(request, context).map(|conf| Self { conf })
     }
 

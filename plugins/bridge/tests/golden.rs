@@ -46,7 +46,7 @@ fn every_case_is_described_as_written() {
 fn describe(case: &Path) -> Result<String, String> {
     let request = request(case);
     let fail = |error: cni::Error| format!("code {}\n{}\n{}\n", error.code.number(), error.msg, error.details);
-    let driver = Bridge::parse(&request, &Context { backend: Backend::Nftables }).map_err(fail)?;
+    let driver = Bridge::parse(&request, &Context { preferred_backend: &|| Backend::Nftables }).map_err(fail)?;
     let owner = Owner::new("web", "c0ffee", "eth0");
     let endpoint = driver.endpoint(&owner, Mac([2, 0, 0, 0, 0, 1]));
     let lease = fs::read(case.join("lease.json"))

@@ -17,7 +17,7 @@ host: the host's own network namespace, and no other: reports its interfaces and
 No keys of its own.";
     const ISOLATION: Isolation = Isolation::Host;
 
-    fn parse(_request: &Request, _context: &Context) -> Result<Self, Error> {
+    fn parse(_request: &Request, _context: &Context<'_>) -> Result<Self, Error> {
         Ok(Self)
     }
 

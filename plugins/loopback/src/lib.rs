@@ -16,7 +16,7 @@ impl Driver for Loopback {
     const HELP: &'static str = "\
 loopback: brings lo up in the sandbox, whatever CNI_IFNAME says. No keys of its own.";
 
-    fn parse(request: &Request, _context: &Context) -> Result<Self, Error> {
+    fn parse(request: &Request, _context: &Context<'_>) -> Result<Self, Error> {
         Ok(Self { previous: request.prev_result()? })
     }
 

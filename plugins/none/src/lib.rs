@@ -14,7 +14,7 @@ impl Driver for NoNetwork {
     const HELP: &'static str = "\
 none: no network. ADD brings lo up; CHECK proves that there is nothing else. No keys of its own.";
 
-    fn parse(_request: &Request, _context: &Context) -> Result<Self, Error> {
+    fn parse(_request: &Request, _context: &Context<'_>) -> Result<Self, Error> {
         Ok(Self)
     }
 

@@ -1,10 +1,9 @@
 //! From intents to the objects of nf_tables that make them true. Pure.
 
-use cnm::{Backend, Intent, Owner, OwnerTag};
-use ipnet::IpNet;
+use cnm::{Backend, Intent, Owner};
 
-use super::scheme::{Base, Chain, MASQ4, MASQ6, MEMBERS, PORTS, SOURCES};
-use crate::nft::{Element, Key, Set, Verdict, octets};
+use super::scheme::{Base, Chain, PORTS, SOURCES};
+use crate::nft::{Element, Key};
 
 /// What must exist for some intents of one owner.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,54 +14,42 @@ pub(super) struct Wishes {
 }
 
 impl Wishes {
-    /// Lowers what nftables carries, with `every_backend` as if it carried all masquerading: removal looks for both,
-    /// because the configuration may have changed since.
-    pub(super) fn of(owner: &Owner, intents: &[Intent], every_backend: bool) -> Self {
+    /// What nftables carries.
+    pub(super) fn of(owner: &Owner, intents: &[Intent]) -> Self {
         let mut wishes = Self::default();
         for intent in intents {
             match intent {
-                Intent::Masquerade { device, address, backend } => {
-                    if every_backend || *backend == Backend::Nftables {
-                        wishes.masquerade(owner, device, *address);
-                    }
-                }
-                Intent::SpoofCheck { port, mac } => {
-                    wishes.stand_on(Base::Spoof);
-                    let key = Key::default().ifname(port);
-                    wishes.own(owner, &SOURCES, key.bytes(&mac.0), None);
-                    wishes.own(owner, &PORTS, Key::default().ifname(port), None);
+                Intent::Masquerade { backend: Backend::Iptables, .. } => {}
+                Intent::Masquerade { device, address, backend: Backend::Nftables } => {
+                    let subnet = address.trunc();
+                    wishes.share(owner, Base::Masquerade, Chain::Outside { device: device.clone(), subnet });
                 }
                 Intent::Guard { internal: false, isolated: false, .. } => {}
                 Intent::Guard { device, internal, isolated } => {
-                    let chain = Chain::Guard { device: device.clone(), internal: *internal, isolated: *isolated };
-                    wishes.stand_on(Base::Guard);
-                    wishes.elements.push(Self::member(owner, Some(Verdict::Goto(chain.name()))));
-                    wishes.share(chain);
+                    let (device, internal, isolated) = (device.clone(), *internal, *isolated);
+                    wishes.share(owner, Base::Guard, Chain::Guard { device, internal, isolated });
+                }
+                Intent::SpoofCheck { .. } => {
+                    wishes.stand_on(Base::Spoof);
+                    wishes.elements.extend(Self::spoof_check(owner, intent));
                 }
             }
         }
         wishes
     }
 
-    /// The element by which the kernel counts the endpoints of a guarded network.
-    pub(super) fn member(owner: &Owner, verdict: Option<Verdict>) -> Element {
-        Element { set: &MEMBERS, key: member_key(&owner.tag()), verdict, comment: owner.comment() }
+    /// What the endpoint alone has of them.
+    pub(super) fn owned(owner: &Owner, intents: &[Intent]) -> Self {
+        let elements = intents.iter().flat_map(|intent| Self::spoof_check(owner, intent)).collect();
+        Self { elements, ..Self::default() }
     }
 
-    fn masquerade(&mut self, owner: &Owner, device: &str, address: IpNet) {
-        let chain = Chain::Outside(address.trunc());
-        let set = if address.addr().is_ipv6() { &MASQ6 } else { &MASQ4 };
-        self.stand_on(Base::Masquerade);
-        let key = Key::default().ifname(device).bytes(&octets(address.addr()));
-        self.own(owner, set, key, Some(Verdict::Goto(chain.name())));
-        self.share(chain);
-    }
-
-    fn own(&mut self, owner: &Owner, set: &'static Set, key: Key, verdict: Option<Verdict>) {
-        let element = Element { set, key: key.done(), verdict, comment: owner.comment() };
-        if !self.elements.contains(&element) {
-            self.elements.push(element);
-        }
+    fn spoof_check(owner: &Owner, intent: &Intent) -> Vec<Element> {
+        let Intent::SpoofCheck { port, mac } = intent else { return Vec::new() };
+        let element =
+            |set, key: Key| Element { set, key: key.done(), end: None, verdict: None, comment: owner.comment() };
+        let port = || Key::default().ifname(port);
+        vec![element(&SOURCES, port().bytes(&mac.0)), element(&PORTS, port())]
     }
 
     fn stand_on(&mut self, base: Base) {
@@ -71,18 +58,13 @@ impl Wishes {
         }
     }
 
-    fn share(&mut self, chain: Chain) {
+    fn share(&mut self, owner: &Owner, base: Base, chain: Chain) {
+        self.stand_on(base);
         if !self.chains.contains(&chain) {
+            self.elements.push(chain.member(&owner.network));
             self.chains.push(chain);
         }
     }
-}
-
-/// The 128 bits of a tag as four marks, so that a listing shows the digits in their order.
-fn member_key(tag: &OwnerTag) -> Vec<u8> {
-    let digits = format!("{}{}", tag.network, tag.endpoint);
-    let marks = (0..4).map(|at| digits.get(at * 8..at * 8 + 8).and_then(|word| u32::from_str_radix(word, 16).ok()));
-    marks.fold(Key::default(), |key, mark| key.bytes(&mark.unwrap_or_default().to_ne_bytes())).done()
 }
 
 #[cfg(test)]
@@ -90,14 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_is_shown_with_the_digits_of_its_tag() {
-        let owner = Owner::new("web", "c0ffee", "eth0");
-        let member = Wishes::member(&owner, None);
-        assert_eq!(member.to_string(), "0xcbead8fe . 0x640f4d4a . 0xa9bcd915 . 0xbbe82469");
-    }
-
-    #[test]
-    fn chains_are_shared_and_elements_are_not() {
+    fn subnets_are_shared_and_iptables_has_its_own() {
         let masquerade = |address: &str, backend| Intent::Masquerade {
             device: "cni0".into(),
             address: address.parse().unwrap(),
@@ -110,10 +85,14 @@ mod tests {
             masquerade("10.1.3.4/24", Backend::Iptables),
             Intent::Guard { device: "cni0".into(), internal: false, isolated: false },
         ];
-        let wishes = Wishes::of(&owner, &intents, false);
-        assert_eq!(wishes.chains, [Chain::Outside("10.1.2.0/24".parse().unwrap())]);
-        assert_eq!(wishes.elements.len(), 2);
+        let wishes = Wishes::of(&owner, &intents);
+        let chain = Chain::Outside { device: "cni0".into(), subnet: "10.1.2.0/24".parse().unwrap() };
+        assert_eq!(wishes.elements, [chain.member("web")]);
+        assert_eq!(wishes.chains, [chain]);
         assert_eq!(wishes.bases, [Base::Masquerade]);
-        assert_eq!(Wishes::of(&owner, &intents, true).chains.len(), 2);
+        assert_eq!(Wishes::owned(&owner, &intents).elements, []);
+        let spoof = [Intent::SpoofCheck { port: "veth1".into(), mac: cnm::Mac([2, 0, 0, 0, 0, 1]) }];
+        assert_eq!(Wishes::of(&owner, &spoof).elements, Wishes::owned(&owner, &spoof).elements);
+        assert_eq!(Wishes::owned(&owner, &spoof).elements.len(), 2);
     }
 }

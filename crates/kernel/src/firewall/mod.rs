@@ -132,15 +132,15 @@ impl Firewall for HostFirewall {
     }
 
     fn install(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
-        let wishes = Wishes::of(owner, intents, false);
+        let wishes = Wishes::of(owner, intents);
         if !wishes.elements.is_empty() {
-            ruleset::install(self.working_nft()?, owner, &wishes)?;
+            ruleset::install(self.working_nft()?, &wishes)?;
         }
         Self::install_iptables(owner, intents)
     }
 
     fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError> {
-        let wishes = known.map(|intents| Wishes::of(owner, intents, true));
+        let wishes = known.map(|intents| Wishes::owned(owner, intents));
         let mut errors = Vec::new();
         match self.nft() {
             Ok(Some(nft)) => errors.extend(ruleset::remove(nft, owner, wishes).err()),
@@ -151,18 +151,25 @@ impl Firewall for HostFirewall {
         together(errors)
     }
 
+    fn release(&mut self, network: &str) -> Result<(), KernelError> {
+        match self.nft()? {
+            Some(nft) => ruleset::release(nft, network),
+            None => Ok(()),
+        }
+    }
+
     fn drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError> {
         let (masquerades, others): (Vec<Intent>, Vec<Intent>) =
             intents.iter().cloned().partition(|intent| matches!(intent, Intent::Masquerade { .. }));
         let mut drift = Vec::new();
-        let wishes = Wishes::of(owner, &others, false);
+        let wishes = Wishes::of(owner, &others);
         if !wishes.elements.is_empty() {
-            drift.extend(ruleset::drift(self.working_nft()?, owner, &wishes)?);
+            drift.extend(ruleset::drift(self.working_nft()?, &wishes)?);
         }
         let mut lost = Vec::new();
-        let wishes = Wishes::of(owner, &masquerades, false);
+        let wishes = Wishes::of(owner, &masquerades);
         if !wishes.elements.is_empty() {
-            lost.extend(ruleset::drift(self.working_nft()?, owner, &wishes)?);
+            lost.extend(ruleset::drift(self.working_nft()?, &wishes)?);
         }
         let addresses = masqueraded(&masquerades, |backend| backend == Backend::Iptables);
         if !addresses.is_empty() {

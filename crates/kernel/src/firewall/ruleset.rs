@@ -5,8 +5,8 @@
 use cnm::{KernelError, Owner, OwnerTag};
 
 use super::lower::Wishes;
-use super::scheme::{Chain, INET, OWNED};
-use crate::nft::{Answer, Element, Failure, Nft, Question, Step, View};
+use super::scheme::{Chain, INET, OWNED, SHARED};
+use crate::nft::{Answer, Element, Failure, Nft, Question, Set, Step, View};
 
 /// How often a plan is made anew because another writer was faster. After that the generation is left out: the
 /// kernel then still refuses what does not fit, only at a higher price.
@@ -99,19 +99,19 @@ fn look(nft: &mut Nft, wishes: &Wishes) -> Result<Seen, KernelError> {
     Ok(Seen { generation, bases, chains, elements })
 }
 
-/// Makes the wishes of `owner` true.
-pub(super) fn install(nft: &mut Nft, owner: &Owner, wishes: &Wishes) -> Result<(), KernelError> {
+/// Makes the wishes true.
+pub(super) fn install(nft: &mut Nft, wishes: &Wishes) -> Result<(), KernelError> {
     if wishes.elements.is_empty() {
         return Ok(());
     }
     transact(nft, |nft| {
         let seen = look(nft, wishes)?;
-        Ok((Some(seen.generation), plan_install(owner, wishes, &seen)?))
+        Ok((Some(seen.generation), plan_install(wishes, &seen)?))
     })
 }
 
 /// The steps from what is there to what is wished.
-fn plan_install(owner: &Owner, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>, KernelError> {
+fn plan_install(wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>, KernelError> {
     let mut steps = Vec::new();
     for (base, there) in wishes.bases.iter().zip(&seen.bases) {
         if !there {
@@ -126,14 +126,16 @@ fn plan_install(owner: &Owner, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>
             match found {
                 None => steps.push(Step::AddElement(wished.clone())),
                 Some(found) if found.verdict == wished.verdict => {}
-                Some(found) => return Err(other_guard(chain, wished, found)),
+                Some(found) => return Err(other_chain(chain, wished, found)),
             }
         }
     }
     for (wished, found) in wishes.elements.iter().zip(&seen.elements) {
         match found {
             None => steps.push(Step::AddElement(wished.clone())),
-            Some(found) if OwnerTag::read(&found.comment) != Some(owner.tag()) => return Err(taken(wished, found)),
+            Some(found) if OwnerTag::read(&found.comment) != OwnerTag::read(&wished.comment) => {
+                return Err(taken(wished, found));
+            }
             Some(found) if found.verdict == wished.verdict => {}
             Some(_) => {
                 steps.push(Step::DropElement(wished.clone()));
@@ -145,16 +147,20 @@ fn plan_install(owner: &Owner, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>
 }
 
 /// Two networks want different things of one bridge.
-fn other_guard(chain: &Chain, wished: &Element, found: &Element) -> KernelError {
+fn other_chain(chain: &Chain, wished: &Element, found: &Element) -> KernelError {
     let there = found.verdict.as_ref().and_then(|verdict| verdict.chain()).unwrap_or("something else");
-    KernelError::new(
-        format!("guard {wished} by chain {} of {INET}", chain.name()),
-        EEXIST,
-        format!(
+    let what = format!("lead {wished} to chain {} of {INET}", chain.name());
+    let words = match chain {
+        Chain::Guard { .. } => format!(
             "it is guarded by chain {there}: another network, or an older configuration of this one, still has \
              endpoints on it; \"internal\" and \"icc\" must be the same for all of them"
         ),
-    )
+        Chain::Outside { .. } => format!(
+            "chain {there} has it: another network on the same bridge masquerades a subnet that overlaps; give each \
+             network a bridge or a subnet of its own"
+        ),
+    };
+    KernelError::new(what, EEXIST, words)
 }
 
 /// The key is another attachment's.
@@ -170,35 +176,35 @@ fn taken(wished: &Element, found: &Element) -> KernelError {
     )
 }
 
-/// Takes away what `owner` has of `known`, and every chain of `known` that nobody uses any more. With `None` all
-/// sets are listed.
+/// Takes away what `owner` has of `known`; with `None` the sets are listed.
 pub(super) fn remove(nft: &mut Nft, owner: &Owner, known: Option<Wishes>) -> Result<(), KernelError> {
     let tag = owner.tag();
     match known {
-        Some(mut wishes) => {
-            // Its key is the tag, so it is found even when the configuration has changed since.
-            let member = Wishes::member(owner, None);
-            if !wishes.elements.iter().any(|element| element.key == member.key && element.set == member.set) {
-                wishes.elements.push(member);
-            }
-            erase(nft, &mut |owned| *owned == tag, wishes)
-        }
-        None => {
-            erase_listed(nft, &mut |owned| *owned == tag)?;
-            sweep(nft)
-        }
+        Some(wishes) if wishes.elements.is_empty() => Ok(()),
+        Some(wishes) => erase(nft, &mut |owned| *owned == tag, wishes),
+        None => erase_listed(nft, &OWNED, &mut |owned| *owned == tag),
     }
 }
 
-/// Removes everything of a network that `keep` refuses, and chains that a crash has left behind.
+/// Takes away what the endpoints of a network share, and every chain that no other network uses.
+pub(super) fn release(nft: &mut Nft, network: &str) -> Result<(), KernelError> {
+    let tag = OwnerTag::shared(network);
+    erase_listed(nft, &SHARED, &mut |owner| *owner == tag)
+}
+
+/// Removes what endpoints of a network own that `keep` refuses, and chains that nobody uses.
 pub(super) fn collect(nft: &mut Nft, network: &str, keep: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
     let network = OwnerTag::of_network(network);
-    erase_listed(nft, &mut |tag| tag.network == network && !keep(tag))?;
+    erase_listed(nft, &OWNED, &mut |tag| tag.network == network && !keep(tag))?;
     sweep(nft)
 }
 
-fn erase_listed(nft: &mut Nft, doomed: &mut dyn FnMut(&OwnerTag) -> bool) -> Result<(), KernelError> {
-    for set in OWNED {
+fn erase_listed(
+    nft: &mut Nft,
+    sets: &[&'static Set],
+    doomed: &mut dyn FnMut(&OwnerTag) -> bool,
+) -> Result<(), KernelError> {
+    for &set in sets {
         let mut found = nft.elements(set)?;
         found.retain(|element| OwnerTag::read(&element.comment).is_some_and(|tag| doomed(&tag)));
         // A hash that grows while it is listed may show an element twice.
@@ -287,7 +293,7 @@ fn plan_erase(wishes: &Wishes, seen: &Seen, own: &[Element], again: &mut bool) -
 }
 
 /// What of the wishes is missing or different.
-pub(super) fn drift(nft: &mut Nft, owner: &Owner, wishes: &Wishes) -> Result<Vec<String>, KernelError> {
+pub(super) fn drift(nft: &mut Nft, wishes: &Wishes) -> Result<Vec<String>, KernelError> {
     let seen = look(nft, wishes)?;
     let mut drift = Vec::new();
     for (base, there) in wishes.bases.iter().zip(&seen.bases) {
@@ -308,7 +314,7 @@ pub(super) fn drift(nft: &mut Nft, owner: &Owner, wishes: &Wishes) -> Result<Vec
     }
     for (wished, found) in wishes.elements.iter().zip(&seen.elements) {
         match found {
-            Some(found) if OwnerTag::read(&found.comment) != Some(owner.tag()) => {
+            Some(found) if OwnerTag::read(&found.comment) != OwnerTag::read(&wished.comment) => {
                 drift.push(format!("element {wished} of {} belongs to {}", wished.set, found.comment));
             }
             found => drift.extend(different(wished, found.as_ref())),

@@ -3,15 +3,17 @@
 //!
 //! - A *base* (sets, base chain, its rules) is made by the first that needs it and stays: deleting a base chain would
 //!   cost the next transaction about 10 ms.
-//! - A *chain* is shared by endpoints; its content is a pure function of its name. The kernel counts the elements that
-//!   lead to it, which tells the last endpoint that it is the last.
-//! - An *element* belongs to one endpoint and says so in its comment.
+//! - A *chain* is shared by networks; its content is a pure function of its name. Each network that uses it has one
+//!   *member* element that leads to it: the kernel counts them, and the last one takes the chain with it.
+//! - The *companions* of a chain are the elements by which packets find it; they come and go with it.
+//! - What one endpoint owns (its source check) is elements that say so in their comment.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use cnm::OwnerTag;
 use ipnet::IpNet;
 
-use crate::nft::{Element, Family, Field, Hook, Key, Rule, Set, Step, Table, Verdict};
+use crate::nft::{Element, Family, Field, Hook, Key, Rule, Set, Step, Table, Verdict, octets};
 
 const MULTICAST4: IpNet = IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4);
 const MULTICAST6: IpNet = IpNet::new_assert(IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8);
@@ -22,26 +24,37 @@ const ABOUT: &str = "container networks; made by cnm";
 pub(super) const INET: Table = Table { family: Family::Inet, name: "cnm" };
 pub(super) const BRIDGE: Table = Table { family: Family::Bridge, name: "cnm" };
 
-/// Endpoint by bridge and IPv4 address -> the chain of its subnet.
-pub(super) static MASQ4: Set = Set { table: INET, name: "masq4", key: &[Field::Ifname, Field::Ipv4], verdicts: true };
+/// Bridge and IPv4 subnet -> the subnet's chain.
+pub(super) static MASQ4: Set = map("masq4", &[Field::Ifname, Field::Ipv4], true);
 /// The same for IPv6.
-pub(super) static MASQ6: Set = Set { table: INET, name: "masq6", key: &[Field::Ifname, Field::Ipv6], verdicts: true };
-/// Owner tag -> the chain of its network's guard. No packet is ever looked up here: the elements make the kernel
-/// count the endpoints.
-pub(super) static MEMBERS: Set =
-    Set { table: INET, name: "members", key: &[Field::Mark, Field::Mark, Field::Mark, Field::Mark], verdicts: true };
+pub(super) static MASQ6: Set = map("masq6", &[Field::Ifname, Field::Ipv6], true);
+/// Network -> a chain of subnets that it uses. No packet is ever looked up here: the elements make the kernel count the
+/// networks.
+pub(super) static MASQ_MEMBERS: Set = map("masq_members", &MEMBER, false);
 /// Guarded bridge -> its chain, for packets that come from it.
-pub(super) static GUARD_IN: Set = Set { table: INET, name: "guard_in", key: &[Field::Ifname], verdicts: true };
+pub(super) static GUARD_IN: Set = map("guard_in", &[Field::Ifname], false);
 /// The same for packets that go to it.
-pub(super) static GUARD_OUT: Set = Set { table: INET, name: "guard_out", key: &[Field::Ifname], verdicts: true };
+pub(super) static GUARD_OUT: Set = map("guard_out", &[Field::Ifname], false);
+/// Network -> the chain of its guard; as [`MASQ_MEMBERS`].
+pub(super) static GUARD_MEMBERS: Set = map("guard_members", &MEMBER, false);
 /// Bridge port and the hardware address that it may use.
 pub(super) static SOURCES: Set =
-    Set { table: BRIDGE, name: "sources", key: &[Field::Ifname, Field::Ether], verdicts: false };
+    Set { table: BRIDGE, name: "sources", key: &[Field::Ifname, Field::Ether], verdicts: false, ranges: false };
 /// Bridge ports that may use nothing else.
-pub(super) static PORTS: Set = Set { table: BRIDGE, name: "ports", key: &[Field::Ifname], verdicts: false };
+pub(super) static PORTS: Set =
+    Set { table: BRIDGE, name: "ports", key: &[Field::Ifname], verdicts: false, ranges: false };
+
+/// 128 bits: the network's tag and a digest of the chain's name.
+const MEMBER: [Field; 4] = [Field::Mark; 4];
+
+const fn map(name: &'static str, key: &'static [Field], ranges: bool) -> Set {
+    Set { table: INET, name, key, verdicts: true, ranges }
+}
 
 /// The sets whose elements belong to endpoints.
-pub(super) static OWNED: [&Set; 5] = [&MASQ4, &MASQ6, &MEMBERS, &SOURCES, &PORTS];
+pub(super) static OWNED: [&Set; 2] = [&SOURCES, &PORTS];
+/// The maps whose elements belong to networks.
+pub(super) static SHARED: [&Set; 2] = [&MASQ_MEMBERS, &GUARD_MEMBERS];
 
 /// What an intent stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +92,8 @@ impl Base {
 
     fn sets(self) -> Vec<&'static Set> {
         match self {
-            Self::Masquerade => vec![&MASQ4, &MASQ6],
-            Self::Guard => vec![&MEMBERS, &GUARD_IN, &GUARD_OUT],
+            Self::Masquerade => vec![&MASQ_MEMBERS, &MASQ4, &MASQ6],
+            Self::Guard => vec![&GUARD_MEMBERS, &GUARD_IN, &GUARD_OUT],
             Self::Spoof => vec![&SOURCES, &PORTS],
         }
     }
@@ -114,8 +127,8 @@ impl Base {
 /// A shared chain of table `inet cnm`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Chain {
-    /// Masquerades what leaves the subnet.
-    Outside(IpNet),
+    /// Masquerades what comes from a device and leaves its subnet.
+    Outside { device: String, subnet: IpNet },
     /// What may be forwarded from and to a bridge; at least one of the two is set.
     Guard { device: String, internal: bool, isolated: bool },
 }
@@ -125,7 +138,9 @@ impl Chain {
     /// address becomes `_`, and an unusual byte of a device's name `/` with two hexadecimal digits.
     pub(super) fn name(&self) -> String {
         match self {
-            Self::Outside(subnet) => format!("outside-{}", subnet.trunc()).replace(':', "_"),
+            Self::Outside { device, subnet } => {
+                format!("outside-{}-{}", escape(device), subnet.trunc().to_string().replace(':', "_"))
+            }
             Self::Guard { device, internal, isolated } => {
                 format!("{}-{}", policy(*internal, *isolated), escape(device))
             }
@@ -139,7 +154,11 @@ impl Chain {
             Some(Self::Guard { device: unescape(rest).filter(|device| !device.is_empty())?, internal, isolated })
         };
         match kind {
-            "outside" => rest.replace('_', ":").parse().ok().map(Self::Outside),
+            "outside" => {
+                let (device, subnet) = rest.rsplit_once('-')?;
+                let device = unescape(device).filter(|device| !device.is_empty())?;
+                Some(Self::Outside { device, subnet: subnet.replace('_', ":").parse().ok()? })
+            }
             "internal" => guard(true, false),
             "isolated" => guard(false, true),
             "closed" => guard(true, true),
@@ -149,7 +168,7 @@ impl Chain {
 
     pub(super) fn rules(&self) -> Vec<Rule> {
         match self {
-            Self::Outside(subnet) => {
+            Self::Outside { subnet, .. } => {
                 vec![Rule::default().to(*subnet).verdict(Verdict::Return), Rule::default().masquerade()]
             }
             Self::Guard { device, internal, isolated } => {
@@ -167,16 +186,43 @@ impl Chain {
     /// The elements that come and go with the chain itself.
     pub(super) fn companions(&self) -> Vec<Element> {
         match self {
-            Self::Outside(_) => Vec::new(),
+            Self::Outside { device, subnet } => {
+                let key = |address| Key::default().ifname(device).bytes(&octets(address)).done();
+                vec![Element {
+                    set: if subnet.addr().is_ipv6() { &MASQ6 } else { &MASQ4 },
+                    key: key(subnet.network()),
+                    end: Some(key(subnet.broadcast())),
+                    verdict: Some(Verdict::Goto(self.name())),
+                    comment: String::new(),
+                }]
+            }
             Self::Guard { device, .. } => [&GUARD_IN, &GUARD_OUT]
                 .into_iter()
                 .map(|set| Element {
                     set,
                     key: Key::default().ifname(device).done(),
+                    end: None,
                     verdict: Some(Verdict::Jump(self.name())),
                     comment: String::new(),
                 })
                 .collect(),
+        }
+    }
+
+    /// The element by which the kernel counts a network among the chain's users. Its key is known without looking.
+    pub(super) fn member(&self, network: &str) -> Element {
+        let name = self.name();
+        let digits = format!("{}{}", OwnerTag::of_network(network), OwnerTag::digits(&name));
+        let marks = (0..4).map(|at| digits.get(at * 8..at * 8 + 8).and_then(|word| u32::from_str_radix(word, 16).ok()));
+        Element {
+            set: match self {
+                Self::Outside { .. } => &MASQ_MEMBERS,
+                Self::Guard { .. } => &GUARD_MEMBERS,
+            },
+            key: marks.fold(Key::default(), |key, mark| key.bytes(&mark.unwrap_or_default().to_ne_bytes())).done(),
+            end: None,
+            verdict: Some(Verdict::Goto(name)),
+            comment: OwnerTag::shared_comment(network),
         }
     }
 
@@ -230,12 +276,24 @@ mod tests {
         Chain::Guard { device: device.into(), internal, isolated }
     }
 
+    fn outside(device: &str, subnet: &str) -> Chain {
+        Chain::Outside { device: device.into(), subnet: subnet.parse().unwrap() }
+    }
+
+    #[test]
+    fn a_member_is_shown_with_the_digits_of_its_network() {
+        let member = outside("cni0", "10.1.2.0/24").member("web");
+        assert!(member.to_string().starts_with("0xcbead8fe . 0x640f4d4a . "), "{member}");
+        assert_eq!(member.comment, "cbead8fe640f4d4a-0000000000000000, net: web");
+        assert_ne!(member.key, outside("cni1", "10.1.2.0/24").member("web").key);
+    }
+
     #[test]
     fn names_are_read_back_and_fit_nft() {
         let chains = [
-            (Chain::Outside("10.1.2.0/24".parse().unwrap()), "outside-10.1.2.0/24"),
-            (Chain::Outside("fd00:1::/64".parse().unwrap()), "outside-fd00_1__/64"),
-            (Chain::Outside("::/0".parse().unwrap()), "outside-__/0"),
+            (outside("cni0", "10.1.2.0/24"), "outside-cni0-10.1.2.0/24"),
+            (outside("a-b@", "fd00:1::/64"), "outside-a-b/40-fd00_1__/64"),
+            (outside("cni0", "::/0"), "outside-cni0-__/0"),
             (guard("cni0", true, false), "internal-cni0"),
             (guard("a-b.1_c", false, true), "isolated-a-b.1_c"),
             (guard("br@%é", true, true), "closed-br/40/25/c3/a9"),
@@ -244,14 +302,24 @@ mod tests {
             assert_eq!(chain.name(), name);
             assert_eq!(Chain::parse(name), Some(chain), "{name}");
         }
-        assert_eq!(Chain::Outside("10.1.2.3/24".parse().unwrap()).name(), "outside-10.1.2.0/24");
+        assert_eq!(outside("cni0", "10.1.2.3/24").name(), "outside-cni0-10.1.2.0/24");
     }
 
     #[test]
     fn other_names_are_not_ours() {
-        for name in
-            ["", "postrouting", "outside-", "outside-x", "open-cni0", "internal-", "internal-a/zz", "internal-a/4"]
-        {
+        for name in [
+            "",
+            "postrouting",
+            "outside-",
+            "outside-x",
+            "outside-cni0",
+            "outside-cni0-x",
+            "outside--10.1.2.0/24",
+            "open-cni0",
+            "internal-",
+            "internal-a/zz",
+            "internal-a/4",
+        ] {
             assert_eq!(Chain::parse(name), None, "{name}");
         }
     }

@@ -107,13 +107,15 @@ impl Field {
     }
 }
 
-/// The definition of a set or, with verdicts, of a verdict map. Always a hash: exact keys only.
+/// The definition of a set or, with verdicts, of a verdict map.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Set {
     pub(crate) table: Table,
     pub(crate) name: &'static str,
     pub(crate) key: &'static [Field],
     pub(crate) verdicts: bool,
+    /// Keys are ranges (kernel 5.6 for concatenations); else exact, in a hash.
+    pub(crate) ranges: bool,
 }
 
 impl Set {
@@ -228,6 +230,8 @@ impl Verdict {
 pub(crate) struct Element {
     pub(crate) set: &'static Set,
     pub(crate) key: Vec<u8>,
+    /// The last key of the range, in a set of ranges.
+    pub(crate) end: Option<Vec<u8>>,
     pub(crate) verdict: Option<Verdict>,
     /// At most 128 bytes; empty is none.
     pub(crate) comment: String,
@@ -235,7 +239,11 @@ pub(crate) struct Element {
 
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.set.show_key(&self.key))
+        f.write_str(&self.set.show_key(&self.key))?;
+        match &self.end {
+            Some(end) => write!(f, " - {}", self.set.show_key(end)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -289,16 +297,30 @@ impl Hook {
 impl Set {
     /// The attributes of `NFT_MSG_NEWSET`.
     pub(super) fn write(&self, batch: &mut Batch) {
+        const INTERVAL: u32 = 4;
         const MAP: u32 = 8;
+        const CONCATENATION: u32 = 0x80;
         const VERDICT: u32 = 0xffff_ff00;
         batch.text(1, self.table.name);
         batch.text(2, self.name);
-        batch.be32(3, if self.verdicts { MAP } else { 0 });
+        let map = if self.verdicts { MAP } else { 0 };
+        batch.be32(3, map | if self.ranges { INTERVAL | CONCATENATION } else { 0 });
         batch.be32(4, self.key_type());
         batch.be32(5, u32::try_from(self.key_length()).unwrap_or(u32::MAX));
         if self.verdicts {
             batch.be32(6, VERDICT);
             batch.be32(7, 0);
+        }
+        if self.ranges {
+            // The lengths of the parts: each is matched as a range of its own.
+            batch.nest(9, |description| {
+                description.nest(2, |parts| {
+                    for field in self.key {
+                        let length = u32::try_from(field.length()).unwrap_or(u32::MAX);
+                        parts.nest(1, |part| part.be32(1, length));
+                    }
+                });
+            });
         }
         // An identity within the transaction, which the kernel wants; we refer to sets by name.
         batch.be32(10, 1);
@@ -316,6 +338,9 @@ impl Element {
         batch.nest(3, |list| {
             list.nest(1, |element| {
                 element.nest(1, |key| key.attribute(1, &self.key));
+                if let Some(end) = &self.end {
+                    element.nest(10, |key| key.attribute(1, end));
+                }
                 if whole {
                     if let Some(verdict) = &self.verdict {
                         verdict.write(element, 2);
@@ -338,6 +363,7 @@ mod tests {
         name: "s",
         key: &[Field::Ifname, Field::Ipv4],
         verdicts: true,
+        ranges: false,
     };
 
     #[test]

@@ -77,10 +77,11 @@ pub(super) fn elements(set: &'static Set, message: &Message<'_>) -> Vec<Element>
 
 fn element(set: &'static Set, attributes: Attributes<'_>) -> Option<Element> {
     let key = attributes.find(1).and_then(|key| Attributes::inside(key).find(1))?;
+    let end = attributes.find(10).and_then(|key| Attributes::inside(key).find(1)).map(<[u8]>::to_vec);
     let verdict = attributes.find(2).and_then(|data| Attributes::inside(data).find(2)).and_then(|verdict| {
         let inside = Attributes::inside(verdict);
         Verdict::read(inside.find(1).map(be32)?.cast_signed(), inside.find(2).map(read_text))
     });
     let comment = attributes.find(6).map(read_comment).unwrap_or_default();
-    Some(Element { set, key: key.to_vec(), verdict, comment })
+    Some(Element { set, key: key.to_vec(), end, verdict, comment })
 }

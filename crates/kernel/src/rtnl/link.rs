@@ -162,6 +162,7 @@ pub(crate) enum Setting<'a> {
     Mac(Mac),
     Mtu(u32),
     Alias(&'a str),
+    Group(u32),
 }
 
 /// Changes one attribute of a link.
@@ -170,6 +171,7 @@ pub(crate) fn set_link(batch: &mut Batch, name: &LinkName, setting: &Setting<'_>
     match setting {
         Setting::Mac(mac) => batch.attribute(IFLA_ADDRESS, &mac.0),
         Setting::Mtu(mtu) => batch.u32(IFLA_MTU, *mtu),
+        Setting::Group(group) => batch.u32(IFLA_GROUP, *group),
         // Without the NUL: the kernel takes the length from the attribute.
         Setting::Alias(alias) => batch.attribute(IFLA_IFALIAS, alias.as_bytes()),
     }

@@ -10,7 +10,7 @@ pub(crate) use address::{address_change, address_dump, parse_address};
 pub(crate) use link::{
     Flag, Setting, arp_notify, create_link, delete_link, get_link, link_dump, parse_link, set_flags, set_link,
 };
-pub(crate) use port::{port_flags, vlans};
+pub(crate) use port::{close_port, port_flags, vlans};
 pub(crate) use route::{add_route, lookup, parse_lookup, parse_routes, route_dump};
 
 pub(crate) const NEW_LINK: u16 = 16;

@@ -8,9 +8,12 @@ use crate::netlink::{Batch, flags};
 
 const IFLA_PROTINFO: u16 = 12;
 const IFLA_AF_SPEC: u16 = 26;
+const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
+
+const BR_STATE_DISABLED: u8 = 0;
 
 const VLAN_PVID: u16 = 1 << 1;
 const VLAN_UNTAGGED: u16 = 1 << 2;
@@ -24,6 +27,12 @@ pub(crate) fn port_flags(batch: &mut Batch, index: u32, wanted: PortFlags) {
         info.u8(IFLA_BRPORT_MODE, wanted.hairpin.into());
         info.u8(IFLA_BRPORT_ISOLATED, wanted.isolated.into());
     });
+}
+
+/// Disables a port: it passes no more frames.
+pub(crate) fn close_port(batch: &mut Batch, index: u32) {
+    batch.message(SET_LINK, flags::ACK, &header(AF_BRIDGE, index, 0, 0));
+    batch.nest(IFLA_PROTINFO, |info| info.u8(IFLA_BRPORT_STATE, BR_STATE_DISABLED));
 }
 
 /// Adds VLANs to a port, or takes them away; those that a port lacks are no error when taken.

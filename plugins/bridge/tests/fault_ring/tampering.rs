@@ -1,0 +1,216 @@
+//! CHECK after somebody has meddled: it must name what is missing or different.
+
+use cni::AddResult;
+use cnm::{
+    Address, Change, Driver, Firewall, Intent, Kernel, LinkKind, LinkName, LinkSpec, Mac, Place, PortFlags, Resource,
+};
+use kernel_memory::Fault;
+
+use crate::cases::Case;
+use crate::world::{World, owner};
+use crate::{ONE, Report, worlds};
+
+/// Somebody's deed, and a part of what CHECK must say of it.
+struct Deed {
+    what: &'static str,
+    /// `false` when there is nothing of the kind in this case.
+    act: fn(&mut World, &AddResult) -> bool,
+    said: &'static str,
+}
+
+fn name(name: &str) -> LinkName {
+    LinkName::Name(name.into())
+}
+
+fn change(world: &mut World, place: Place, change: Change) -> bool {
+    world.look_at(ONE);
+    world.memory.apply(place, &[change]).remove(0).is_ok()
+}
+
+fn host_end() -> LinkName {
+    LinkName::Name(owner(ONE).host_link())
+}
+
+/// Removes the addresses of a link that `which` names.
+fn remove_addresses(world: &mut World, place: Place, link: &str, which: &str) -> bool {
+    world.look_at(ONE);
+    let Some(found) = world.memory.link(place, &name(link)).unwrap() else { return false };
+    let addresses = world.memory.addresses(place, found.index).unwrap();
+    let mut some = false;
+    for net in addresses.into_iter().filter(|net| net.to_string().starts_with(which)) {
+        some |= change(world, place, Change::DeleteAddress(name(link), Address { net, nodad: false }));
+    }
+    some
+}
+
+fn intents(world: &World, result: &AddResult) -> Vec<Intent> {
+    let mac = result.interfaces[2].mac.parse().unwrap();
+    let lease = AddResult { interfaces: Vec::new(), ..result.clone() };
+    let wiring = world.driver.wire(&owner(ONE), "/run/netns/one", lease).unwrap();
+    let resources = world.driver.endpoint(&owner(ONE), mac).resources.into_iter().chain(wiring.endpoint);
+    let intent = |resource| if let Resource::Firewall(intent) = resource { Some(intent) } else { None };
+    resources.filter_map(intent).collect()
+}
+
+fn tamper(world: &mut World, result: &AddResult, which: fn(&Intent) -> bool) -> bool {
+    let all = intents(world, result);
+    all.iter().any(|intent| which(intent) && world.memory.firewall_state_mut().tamper(&owner(ONE), intent))
+}
+
+fn keys(world: &World, key: &str) -> bool {
+    world.case().keys.contains(key)
+}
+
+const DEEDS: &[Deed] = &[
+    Deed {
+        what: "the host's end is deleted",
+        act: |world, _| change(world, Place::Host, Change::DeleteLink(host_end())),
+        said: "on the host is missing",
+    },
+    Deed {
+        what: "the host's end is taken down",
+        act: |world, _| change(world, Place::Host, Change::Up(host_end(), false)),
+        said: "on the host is down",
+    },
+    Deed {
+        what: "the host's end is marked as another's",
+        act: |world, _| change(world, Place::Host, Change::Alias(host_end(), crate::world::owner("other").alias(&[]))),
+        said: "belongs to another attachment",
+    },
+    Deed {
+        what: "the sandbox's end is taken down",
+        act: |world, _| {
+            !keys(world, "disableContainerInterface") && change(world, Place::Sandbox, Change::Up(name("eth0"), false))
+        },
+        said: "in the sandbox",
+    },
+    Deed {
+        what: "the sandbox's end loses its routes",
+        act: |world, result| {
+            !result.routes.is_empty()
+                && change(world, Place::Sandbox, Change::Up(name("eth0"), false))
+                && change(world, Place::Sandbox, Change::Up(name("eth0"), true))
+        },
+        said: "route ",
+    },
+    Deed {
+        what: "the sandbox's end gets another MAC",
+        act: |world, _| change(world, Place::Sandbox, Change::Mac(name("eth0"), Mac([2, 9, 9, 9, 9, 9]))),
+        said: "has MAC 02:09:09:09:09:09",
+    },
+    Deed {
+        what: "an IPv4 address is removed",
+        act: |world, _| remove_addresses(world, Place::Sandbox, "eth0", "10.1.0."),
+        said: "address 10.1.0.",
+    },
+    Deed {
+        what: "an IPv6 address is removed",
+        act: |world, _| remove_addresses(world, Place::Sandbox, "eth0", "fd00:1::"),
+        said: "address fd00:1::",
+    },
+    Deed {
+        what: "the gateway's IPv4 address is removed",
+        act: |world, _| remove_addresses(world, Place::Host, "cni0", "10.1.0.1"),
+        said: "address 10.1.0.1/24 on cni0",
+    },
+    Deed {
+        what: "the gateway's IPv6 address is removed",
+        act: |world, _| remove_addresses(world, Place::Host, "cni0", "fd00:1::1"),
+        said: "address fd00:1::1/64 on cni0",
+    },
+    Deed {
+        what: "the bridge is taken down",
+        act: |world, _| change(world, Place::Host, Change::Up(name("cni0"), false)),
+        said: "bridge cni0 on the host is down",
+    },
+    Deed {
+        what: "the bridge loses its promiscuous mode",
+        act: |world, _| keys(world, "promiscMode") && change(world, Place::Host, Change::Promisc(name("cni0"), false)),
+        said: "bridge cni0 on the host is not promiscuous",
+    },
+    Deed {
+        what: "the bridge is deleted",
+        act: |world, _| change(world, Place::Host, Change::DeleteLink(name("cni0"))),
+        said: "bridge cni0 on the host is missing",
+    },
+    Deed {
+        what: "the bridge is replaced by another",
+        act: |world, _| {
+            let bridge = LinkSpec { up: true, ..LinkSpec::new("cni0", LinkKind::Bridge { vlan_filtering: true }) };
+            !keys(world, "promiscMode")
+                && change(world, Place::Host, Change::DeleteLink(name("cni0")))
+                && world.memory.create(Place::Host, &bridge).is_ok()
+        },
+        said: "is not a port of cni0",
+    },
+    Deed {
+        what: "forwarding is switched off",
+        act: |world, _| {
+            let Case { v4, keys, .. } = world.case();
+            *v4 && keys.contains("Gateway")
+                && !keys.contains("internal")
+                && world.memory.set_sysctl(Place::Host, "net/ipv4/ip_forward", "0").is_ok()
+        },
+        said: "sysctl net/ipv4/ip_forward on the host is 0, not 1",
+    },
+    Deed {
+        what: "the port's flags are reset",
+        act: |world, _| {
+            ["hairpinMode", "portIsolation", "\"icc\""].iter().any(|key| keys(world, key))
+                && change(world, Place::Host, Change::Port(host_end(), PortFlags::default()))
+        },
+        said: "bridge port veth",
+    },
+    Deed {
+        what: "the masquerading is removed",
+        act: |world, result| tamper(world, result, |intent| matches!(intent, Intent::Masquerade { .. })),
+        said: "masquerade ",
+    },
+    Deed {
+        what: "the source check is removed",
+        act: |world, result| tamper(world, result, |intent| matches!(intent, Intent::SpoofCheck { .. })),
+        said: "source check of veth",
+    },
+    Deed {
+        what: "the guard is removed",
+        act: |world, result| tamper(world, result, |intent| matches!(intent, Intent::Guard { .. })),
+        said: "guard of cni0",
+    },
+    Deed {
+        what: "the whole firewall is emptied",
+        act: |world, _| {
+            let full = !world.memory.firewall_state().is_empty();
+            full && world.memory.firewall().remove(&owner(ONE), None).is_ok()
+        },
+        said: "is missing",
+    },
+    Deed { what: "the lease is taken away", act: |world, _| world.forget_lease(ONE), said: "no lease for one" },
+];
+
+#[test]
+fn check_after_add_is_clean_and_names_whatever_is_tampered_with() {
+    let mut report = Report::default();
+    let mut met = vec![0; DEEDS.len()];
+    for (_, name, mut world) in worlds() {
+        let Some(result) = report.fine(&name, world.add(ONE, Fault::Never).said) else { continue };
+        let before = world.everything();
+        report.fine(&format!("{name}: CHECK after ADD"), world.check(ONE, &result));
+        report.same(&format!("{name}: CHECK"), &before, &world.everything());
+        for (deed, met) in DEEDS.iter().zip(&mut met) {
+            let mut world = world.clone();
+            if !(deed.act)(&mut world, &result) {
+                continue;
+            }
+            *met += 1;
+            match world.check(ONE, &result) {
+                Ok(()) => report.wrong(format!("{name}: {}, and CHECK finds nothing", deed.what)),
+                Err(error) if error.to_string().contains(deed.said) => {}
+                Err(error) => report.wrong(format!("{name}: {}, and CHECK says: {error}", deed.what)),
+            }
+        }
+    }
+    for (deed, met) in DEEDS.iter().zip(met) {
+        assert!(met > 0, "{}: no case has it", deed.what);
+    }
+    report.verdict();
+}
