@@ -38,13 +38,13 @@ impl Namespace {
         if !device.carries_ipv6() {
             return Err((EINVAL, ""));
         }
-        if self.ipv6_is_off(device) {
+        let loopback = device.kind == Kind::Loopback;
+        if self.ipv6_is_off(device) && !loopback {
             return Err((EACCES, "ipv6: IPv6 is disabled on this device."));
         }
         if ip.is_multicast() {
             return Err((EADDRNOTAVAIL, "ipv6: Cannot assign multicast address without \"IFA_F_MCAUTOJOIN\" flag."));
         }
-        let loopback = device.kind == Kind::Loopback;
         if ip == Ipv6Addr::UNSPECIFIED || (ip == Ipv6Addr::LOCALHOST && !loopback) {
             return Err((EADDRNOTAVAIL, "ipv6: Invalid address"));
         }

@@ -1,8 +1,9 @@
 //! One link of one namespace, with everything that dies with it but the routes.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cnm::{Mac, PortFlags, VlanRange};
+use cnm::{Mac, PortFlags};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Number of a namespace; 0 is the host.
@@ -47,7 +48,10 @@ pub(crate) struct Bridge {
 pub(crate) struct Port {
     pub(crate) master: u32,
     pub(crate) flags: PortFlags,
-    pub(crate) vlans: Vec<VlanRange>,
+    /// Somebody has disabled it (`BR_STATE_DISABLED`); it opens again when it comes up again.
+    pub(crate) closed: bool,
+    /// Ids, and whether untagged frames belong to it.
+    pub(crate) vlans: BTreeMap<u16, bool>,
 }
 
 /// An IPv4 address of a link.

@@ -1,7 +1,9 @@
 //! A kernel of which one chosen call fails, or everything from one call on. It counts what is asked and remembers
 //! which call it was.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use cnm::{
     Backend, Change, Claimed, Firewall, Intent, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Owner, OwnerTag,
@@ -61,19 +63,87 @@ enum Fate {
     Unanswered(i32),
 }
 
-/// A kernel that fails as told; else it is the kernel inside.
-#[derive(Debug, Clone)]
-pub struct Faulty<K> {
-    inner: K,
+#[derive(Debug)]
+struct Plan {
     fault: Fault,
     calls: Vec<String>,
     failed: Option<Call>,
 }
 
+/// One count of calls and one fault. Clones share them, so that other fakes (an IPAM plugin, say) fail and die with
+/// the kernel.
+#[derive(Debug, Clone)]
+pub struct Faults(Rc<RefCell<Plan>>);
+
+impl Faults {
+    /// Starts counting.
+    #[must_use]
+    pub fn new(fault: Fault) -> Self {
+        Self(Rc::new(RefCell::new(Plan { fault, calls: Vec::new(), failed: None })))
+    }
+
+    /// What was asked so far, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<String> {
+        self.0.borrow().calls.clone()
+    }
+
+    /// The call that failed (for a death: the last that the kernel saw, or the first that it did not).
+    #[must_use]
+    pub fn failed(&self) -> Option<Call> {
+        self.0.borrow().failed.clone()
+    }
+
+    /// Counts a call and decides what becomes of it.
+    fn ask(&self, what: &str) -> Fate {
+        let mut plan = self.0.borrow_mut();
+        plan.calls.push(what.to_owned());
+        let number = plan.calls.len();
+        let fate = match plan.fault {
+            Fault::Refused { call, errno } if number == call => Fate::Undone(errno),
+            Fault::AnswerLost { call, errno } if number == call => Fate::Unanswered(errno),
+            Fault::DeathBefore { call } if number >= call => Fate::Undone(EIO),
+            Fault::DeathAfter { call } if number == call => Fate::Unanswered(EIO),
+            Fault::DeathAfter { call } if number > call => Fate::Undone(EIO),
+            Fault::Never
+            | Fault::Refused { .. }
+            | Fault::AnswerLost { .. }
+            | Fault::DeathBefore { .. }
+            | Fault::DeathAfter { .. } => Fate::Fine,
+        };
+        if fate != Fate::Fine && plan.failed.is_none() {
+            plan.failed = Some(Call { number, what: what.to_owned() });
+        }
+        fate
+    }
+
+    /// Counts the call `what` and lets `act` do it, unless it must fail.
+    ///
+    /// # Errors
+    /// The fault, or what `act` says.
+    pub fn pass<T>(&self, what: String, act: impl FnOnce() -> Result<T, KernelError>) -> Result<T, KernelError> {
+        match self.ask(&what) {
+            Fate::Fine => act(),
+            Fate::Undone(errno) => Err(KernelError::new(what, errno, "injected: nothing was done")),
+            Fate::Unanswered(errno) => {
+                act()?;
+                Err(KernelError::new(what, errno, "injected: the answer was lost"))
+            }
+        }
+    }
+}
+
+/// A kernel that fails as told; else it is the kernel inside.
+#[derive(Debug, Clone)]
+pub struct Faulty<K> {
+    inner: K,
+    faults: Faults,
+}
+
 impl<K: Kernel> Faulty<K> {
     /// Wraps `inner`.
-    pub const fn new(inner: K, fault: Fault) -> Self {
-        Self { inner, fault, calls: Vec::new(), failed: None }
+    pub const fn new(inner: K, faults: Faults) -> Self {
+        Self { inner, faults }
     }
 
     /// The kernel inside.
@@ -91,48 +161,9 @@ impl<K: Kernel> Faulty<K> {
         self.inner
     }
 
-    /// What was asked so far, in order.
-    pub fn calls(&self) -> &[String] {
-        &self.calls
-    }
-
-    /// The call that failed (for a death: the last that the kernel saw, or the first that it did not).
-    pub const fn failed(&self) -> Option<&Call> {
-        self.failed.as_ref()
-    }
-
-    /// Counts a call and decides what becomes of it.
-    fn ask(&mut self, what: &str) -> Fate {
-        self.calls.push(what.to_owned());
-        let number = self.calls.len();
-        let fate = match self.fault {
-            Fault::Refused { call, errno } if number == call => Fate::Undone(errno),
-            Fault::AnswerLost { call, errno } if number == call => Fate::Unanswered(errno),
-            Fault::DeathBefore { call } if number >= call => Fate::Undone(EIO),
-            Fault::DeathAfter { call } if number == call => Fate::Unanswered(EIO),
-            Fault::DeathAfter { call } if number > call => Fate::Undone(EIO),
-            Fault::Never
-            | Fault::Refused { .. }
-            | Fault::AnswerLost { .. }
-            | Fault::DeathBefore { .. }
-            | Fault::DeathAfter { .. } => Fate::Fine,
-        };
-        if fate != Fate::Fine && self.failed.is_none() {
-            self.failed = Some(Call { number, what: what.to_owned() });
-        }
-        fate
-    }
-
-    /// Lets the kernel inside do it, unless it must fail.
     fn pass<T>(&mut self, what: String, act: impl FnOnce(&mut K) -> Result<T, KernelError>) -> Result<T, KernelError> {
-        match self.ask(&what) {
-            Fate::Fine => act(&mut self.inner),
-            Fate::Undone(errno) => Err(KernelError::new(what, errno, "injected: nothing was done")),
-            Fate::Unanswered(errno) => {
-                act(&mut self.inner)?;
-                Err(KernelError::new(what, errno, "injected: the answer was lost"))
-            }
-        }
+        let inner = &mut self.inner;
+        self.faults.pass(what, || act(inner))
     }
 }
 
@@ -166,6 +197,10 @@ impl<K: Kernel> Kernel for Faulty<K> {
         self.pass(format!("list links {place}"), |inner| inner.links(place, master))
     }
 
+    fn has_port(&mut self, master: u32, group: u32) -> Result<bool, KernelError> {
+        self.pass("list bridge ports on the host".into(), |inner| inner.has_port(master, group))
+    }
+
     fn addresses(&mut self, place: Place, link: u32) -> Result<Vec<IpNet>, KernelError> {
         self.pass(format!("list addresses {place}"), |inner| inner.addresses(place, link))
     }
@@ -190,6 +225,15 @@ impl<K: Kernel> Kernel for Faulty<K> {
         self.pass(format!("set the sysctl {key} to {value} {place}"), |inner| inner.set_sysctl(place, key, value))
     }
 
+    fn lock(&mut self, exclusive: bool) -> Result<(), KernelError> {
+        let kind = if exclusive { "exclusive" } else { "shared" };
+        self.pass(format!("take the host's lock, {kind}"), |inner| inner.lock(exclusive))
+    }
+
+    fn unlock(&mut self) {
+        self.inner.unlock();
+    }
+
     fn firewall(&mut self) -> &mut dyn Firewall {
         self
     }
@@ -212,6 +256,10 @@ impl<K: Kernel> Firewall for Faulty<K> {
     fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError> {
         let what = format!("remove the firewall elements of {}", owner.container);
         self.pass(what, |inner| inner.firewall().remove(owner, known))
+    }
+
+    fn release(&mut self, network: &str) -> Result<(), KernelError> {
+        self.pass(format!("release the firewall of {network}"), |inner| inner.firewall().release(network))
     }
 
     fn drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError> {

@@ -1,50 +1,71 @@
 //! The firewall in memory: what `kernel`'s backends keep, by the keys under which they keep it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use cnm::{Backend, Firewall, Intent, KernelError, Owner, OwnerTag};
+use cnm::{Backend, Firewall, Intent, KernelError, Mac, Owner, OwnerTag};
 use ipnet::IpNet;
+
+/// Who holds the host's lock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Lock {
+    #[default]
+    Free,
+    Shared,
+    Exclusive,
+}
 
 /// The firewall of a [`Memory`](crate::Memory)'s host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemoryFirewall {
-    /// nftables, by tag: masquerading, source checks, and the endpoint's membership in a guarded network. What a
-    /// network shares (chains) exists as long as something here leads to it.
+    /// nftables, by tag: what one endpoint owns.
     owned: BTreeMap<String, Vec<Intent>>,
+    /// nftables, by network: what its endpoints share. Masquerading is for whole subnets there.
+    shared: BTreeMap<String, Vec<Intent>>,
     /// iptables, by network and container: the interface is in no name there.
     chains: BTreeMap<(String, String), BTreeSet<IpNet>>,
     /// Backends that this host does not have.
     missing: Vec<Backend>,
+    /// The caller's.
+    pub(crate) lock: Lock,
+}
+
+/// Who keeps an intent.
+enum Keeper {
+    /// Every endpoint of the network, in this form.
+    Network(Intent),
+    /// The endpoint, under its tag.
+    Endpoint,
+    /// The container, under its chain.
+    Container(IpNet),
+    /// Nobody: it asks for nothing.
+    Nobody,
+}
+
+fn keeper(intent: &Intent) -> Keeper {
+    match intent {
+        Intent::Masquerade { address, backend: Backend::Iptables, .. } => Keeper::Container(*address),
+        Intent::Masquerade { device, address, backend: Backend::Nftables } => Keeper::Network(Intent::Masquerade {
+            device: device.clone(),
+            address: address.trunc(),
+            backend: Backend::Nftables,
+        }),
+        Intent::SpoofCheck { .. } => Keeper::Endpoint,
+        Intent::Guard { internal: false, isolated: false, .. } => Keeper::Nobody,
+        Intent::Guard { .. } => Keeper::Network(intent.clone()),
+    }
 }
 
 /// An intent as a person calls it.
-fn describe(intent: &Intent) -> String {
+fn describe(intent: &Intent, mac_text: impl Fn(Mac) -> String) -> String {
     match intent {
         Intent::Masquerade { device, address, backend } => {
             format!("masquerade {address} behind {device} ({backend:?})")
         }
-        Intent::SpoofCheck { port, mac } => format!("source check of {port} for {mac}"),
+        Intent::SpoofCheck { port, mac } => format!("source check of {port} for {}", mac_text(*mac)),
         Intent::Guard { device, internal, isolated } => {
             format!("guard of {device} (internal {internal}, isolated {isolated})")
         }
-    }
-}
-
-/// The address of an intent that iptables carries.
-fn by_iptables(intent: &Intent) -> Option<IpNet> {
-    match intent {
-        Intent::Masquerade { address, backend: Backend::Iptables, .. } => Some(*address),
-        Intent::Masquerade { .. } | Intent::SpoofCheck { .. } | Intent::Guard { .. } => None,
-    }
-}
-
-/// Whether removing `known` finds `there`. A guard is found by the tag alone.
-fn leads_to(known: &Intent, there: &Intent) -> bool {
-    match (known, there) {
-        (Intent::Masquerade { device, address, .. }, Intent::Masquerade { device: other, address: theirs, .. }) => {
-            (device, address.addr()) == (other, theirs.addr())
-        }
-        _ => known == there,
     }
 }
 
@@ -56,25 +77,19 @@ impl MemoryFirewall {
     /// Whether nothing is there.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.owned.is_empty() && self.chains.is_empty()
+        self.owned.is_empty() && self.shared.is_empty() && self.chains.is_empty()
     }
 
-    /// Removes one thing of one owner behind everybody's back, as a person with `nft` would. Gives whether it was
-    /// there.
+    /// Removes one thing behind everybody's back, as a person with `nft` would. Gives whether it was there.
     pub fn tamper(&mut self, owner: &Owner, intent: &Intent) -> bool {
         let before = self.clone();
-        match by_iptables(intent) {
-            Some(address) => self.forget_addresses(owner, |other| *other != address),
-            None => self.forget(&owner.tag().to_string(), |other| other == intent),
+        match keeper(intent) {
+            Keeper::Network(shared) => forget(&mut self.shared, &owner.network, |other| *other == shared),
+            Keeper::Endpoint => forget(&mut self.owned, &owner.tag().to_string(), |other| other == intent),
+            Keeper::Container(address) => self.forget_addresses(owner, |other| *other != address),
+            Keeper::Nobody => {}
         }
         *self != before
-    }
-
-    fn forget(&mut self, tag: &str, doomed: impl Fn(&Intent) -> bool) {
-        if let Some(owned) = self.owned.get_mut(tag) {
-            owned.retain(|intent| !doomed(intent));
-        }
-        self.owned.retain(|_, intents| !intents.is_empty());
     }
 
     fn forget_addresses(&mut self, owner: &Owner, keep: impl Fn(&IpNet) -> bool) {
@@ -85,22 +100,43 @@ impl MemoryFirewall {
     }
 
     fn has(&self, owner: &Owner, intent: &Intent) -> bool {
-        match (by_iptables(intent), intent) {
-            (Some(address), _) => self.chains.get(&chain(owner)).is_some_and(|addresses| addresses.contains(&address)),
-            (None, Intent::Guard { internal: false, isolated: false, .. }) => true,
-            (None, _) => self.owned.get(&owner.tag().to_string()).is_some_and(|owned| owned.contains(intent)),
+        match keeper(intent) {
+            Keeper::Network(shared) => self.shared.get(&owner.network).is_some_and(|all| all.contains(&shared)),
+            Keeper::Endpoint => self.owned.get(&owner.tag().to_string()).is_some_and(|all| all.contains(intent)),
+            Keeper::Container(address) => self.chains.get(&chain(owner)).is_some_and(|all| all.contains(&address)),
+            Keeper::Nobody => true,
         }
     }
 
     /// One line for each thing.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        let owned = self.owned.iter().flat_map(|(tag, intents)| {
-            intents.iter().map(move |intent| format!("firewall {tag} {}", describe(intent)))
+    pub(crate) fn lines(&self, mac_text: impl Fn(Mac) -> String) -> impl Iterator<Item = String> {
+        let mac_text = Rc::new(mac_text);
+        let owned = self.owned.iter().flat_map(move |(tag, intents)| {
+            let mac_text = Rc::clone(&mac_text);
+            intents.iter().map(move |intent| format!("firewall {tag} {}", describe(intent, &*mac_text)))
+        });
+        let shared = self.shared.iter().flat_map(|(network, intents)| {
+            intents
+                .iter()
+                .map(move |intent| format!("firewall of {network} {}", describe(intent, |mac| mac.to_string())))
         });
         let chains = self.chains.iter().flat_map(|((network, container), addresses)| {
             addresses.iter().map(move |address| format!("firewall iptables {network} {container} masquerade {address}"))
         });
-        owned.chain(chains)
+        owned.chain(shared).chain(chains)
+    }
+}
+
+fn forget(from: &mut BTreeMap<String, Vec<Intent>>, key: &str, doomed: impl Fn(&Intent) -> bool) {
+    if let Some(intents) = from.get_mut(key) {
+        intents.retain(|intent| !doomed(intent));
+    }
+    from.retain(|_, intents| !intents.is_empty());
+}
+
+fn note(all: &mut Vec<Intent>, intent: &Intent) {
+    if !all.contains(intent) {
+        all.push(intent.clone());
     }
 }
 
@@ -122,39 +158,40 @@ impl Firewall for MemoryFirewall {
 
     /// What nftables carries is one transaction, and comes first.
     fn install(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
-        let (others, transaction): (Vec<&Intent>, Vec<&Intent>) =
-            intents.iter().partition(|intent| by_iptables(intent).is_some());
-        let wanted: Vec<Intent> = transaction
-            .into_iter()
-            .filter(|intent| !matches!(intent, Intent::Guard { internal: false, isolated: false, .. }))
-            .cloned()
-            .collect();
-        if !wanted.is_empty() {
-            self.usable(Backend::Nftables)?;
-            let owned = self.owned.entry(owner.tag().to_string()).or_default();
-            let new = wanted.into_iter().filter(|intent| !owned.contains(intent)).collect::<Vec<_>>();
-            owned.extend(new);
+        if self.lock == Lock::Free {
+            return Err(KernelError::other("install firewall elements", "the caller does not hold the host's lock"));
         }
-        if !others.is_empty() {
-            self.usable(Backend::Iptables)?;
-            self.chains.entry(chain(owner)).or_default().extend(others.into_iter().filter_map(by_iptables));
+        for by_iptables in [false, true] {
+            for intent in intents {
+                match keeper(intent) {
+                    Keeper::Container(address) if by_iptables => {
+                        self.usable(Backend::Iptables)?;
+                        self.chains.entry(chain(owner)).or_default().insert(address);
+                    }
+                    Keeper::Network(shared) if !by_iptables => {
+                        self.usable(Backend::Nftables)?;
+                        note(self.shared.entry(owner.network.clone()).or_default(), &shared);
+                    }
+                    Keeper::Endpoint if !by_iptables => {
+                        self.usable(Backend::Nftables)?;
+                        note(self.owned.entry(owner.tag().to_string()).or_default(), intent);
+                    }
+                    Keeper::Container(_) | Keeper::Network(_) | Keeper::Endpoint | Keeper::Nobody => {}
+                }
+            }
         }
         Ok(())
     }
 
     fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError> {
-        let tag = owner.tag().to_string();
         // Only what is known is looked for: a caller that knows too little leaves the rest behind.
-        match known {
-            Some(known) => self.forget(&tag, |there| {
-                matches!(there, Intent::Guard { .. }) || known.iter().any(|known| leads_to(known, there))
-            }),
-            None => self.forget(&tag, |_| true),
-        }
+        let tag = owner.tag().to_string();
+        forget(&mut self.owned, &tag, |there| known.is_none_or(|known| known.contains(there)));
         let addresses: Vec<IpNet> = known
             .unwrap_or_default()
             .iter()
             .filter_map(|intent| match intent {
+                // Whatever the backend: the configuration may have changed since.
                 Intent::Masquerade { address, .. } => Some(*address),
                 Intent::SpoofCheck { .. } | Intent::Guard { .. } => None,
             })
@@ -168,9 +205,20 @@ impl Firewall for MemoryFirewall {
         Ok(())
     }
 
+    fn release(&mut self, network: &str) -> Result<(), KernelError> {
+        if self.lock != Lock::Exclusive {
+            return Err(KernelError::other(
+                format!("release the firewall of {network}"),
+                "the caller does not hold the host's lock alone",
+            ));
+        }
+        self.shared.remove(network);
+        Ok(())
+    }
+
     fn drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError> {
         let missing = intents.iter().filter(|intent| !self.has(owner, intent));
-        Ok(missing.map(|intent| format!("{} is missing", describe(intent))).collect())
+        Ok(missing.map(|intent| format!("{} is missing", describe(intent, |mac| mac.to_string()))).collect())
     }
 
     fn collect(&mut self, network: &str, keep: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {

@@ -5,7 +5,7 @@ use cnm::{Claimed, LinkKind, LinkName, LinkSpec, Mac, Peer, PortFlags, VlanRange
 use crate::device::{Bridge, Device, Kind, NsId, Port};
 use crate::memory::World;
 use crate::namespace::Refusal;
-use crate::{EADDRNOTAVAIL, EINVAL, ELOOP, ENODEV, ENOENT, EOPNOTSUPP, ERANGE};
+use crate::{EADDRNOTAVAIL, EINVAL, ELOOP, ENETDOWN, ENODEV, ENOENT, EOPNOTSUPP, ERANGE};
 
 /// `ETH_MIN_MTU` and `ETH_MAX_MTU`.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
@@ -101,9 +101,9 @@ impl World {
     fn enslave(&mut self, ns: NsId, index: u32, master: u32) {
         let filtering = self.device(ns, master).and_then(Device::bridge).is_some_and(|bridge| bridge.vlan_filtering);
         // `default_pvid`.
-        let vlans = if filtering { vec![VlanRange { first: 1, last: 1, native: true }] } else { Vec::new() };
+        let vlans = filtering.then_some((1, true)).into_iter().collect();
         if let Some(device) = self.device_mut(ns, index) {
-            device.port = Some(Port { master, flags: PortFlags::default(), vlans });
+            device.port = Some(Port { master, flags: PortFlags::default(), closed: false, vlans });
         }
         self.ports_changed(ns, master);
     }
@@ -217,6 +217,9 @@ impl World {
         if !(MTU.contains(&mtu) || device.kind == Kind::Loopback) {
             return Err((EINVAL, "mtu out of bounds"));
         }
+        if device.mtu == mtu {
+            return Ok(());
+        }
         if let Some(bridge) = device.bridge_mut() {
             bridge.mtu_set = true;
         }
@@ -254,6 +257,30 @@ impl World {
         self.port(ns, name).map(|port| port.flags = flags)
     }
 
+    pub(crate) fn set_group(&mut self, ns: NsId, name: &LinkName, group: u32) -> Result<(), Refusal> {
+        self.named(ns, name).map(|device| device.group = group)
+    }
+
+    /// `IFLA_BRPORT_STATE` disabled.
+    pub(crate) fn close_port(&mut self, ns: NsId, name: &LinkName) -> Result<(), Refusal> {
+        self.port(ns, name)?;
+        let index = self.wanted(ns, name)?;
+        let device = self.device_mut(ns, index).ok_or((ENODEV, ""))?;
+        if !device.up {
+            return Err((ENETDOWN, ""));
+        }
+        let master = device.master();
+        if let Some(port) = &mut device.port {
+            port.closed = true;
+        }
+        let bridge = self.device_mut(ns, master).and_then(Device::bridge_mut);
+        if let Some(bridge) = bridge {
+            bridge.carrier = bridge.carrier.or(Some(false));
+        }
+        self.settle();
+        Ok(())
+    }
+
     pub(crate) fn add_vlan(&mut self, ns: NsId, name: &LinkName, range: VlanRange) -> Result<(), Refusal> {
         let supported = self.vlan_filtering;
         let port = self.port(ns, name)?;
@@ -264,11 +291,9 @@ impl World {
             return Err((EINVAL, ""));
         }
         if range.native {
-            port.vlans.iter_mut().for_each(|other| other.native = false);
+            port.vlans.values_mut().for_each(|native| *native = false);
         }
-        if !port.vlans.contains(&range) {
-            port.vlans.push(range);
-        }
+        port.vlans.extend((range.first..=range.last).map(|id| (id, range.native)));
         Ok(())
     }
 
@@ -278,8 +303,11 @@ impl World {
         if !supported {
             return Err((EOPNOTSUPP, ""));
         }
-        let before = port.vlans.len();
-        port.vlans.retain(|other| other.first < range.first || other.last > range.last);
-        if port.vlans.len() == before && range.first == range.last { Err((ENOENT, "")) } else { Ok(()) }
+        // One that the port lacks is an error only when it is the last of the request (br_process_vlan_info).
+        let mut last = true;
+        for id in range.first..=range.last {
+            last = port.vlans.remove(&id).is_some();
+        }
+        if last || range.first != range.last { Ok(()) } else { Err((ENOENT, "")) }
     }
 }

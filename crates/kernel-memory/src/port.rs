@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use crate::ENODEV;
 use crate::device::{Device, Kind, NsId};
+use crate::firewall::Lock;
 use crate::memory::Memory;
 use crate::namespace::{Namespace, Refusal, refused};
 
@@ -25,7 +26,9 @@ impl Memory {
             Change::Mtu(name, mtu) => world.change_mtu(ns, name, *mtu),
             Change::Alias(name, alias) => world.set_alias(ns, name, alias),
             Change::ArpNotify(name, on) => world.set_arp_notify(ns, name, *on),
+            Change::Group(name, group) => world.set_group(ns, name, *group),
             Change::Port(name, flags) => world.set_port(ns, name, *flags),
+            Change::ClosePort(name) => world.close_port(ns, name),
             Change::AddVlan(name, range) => world.add_vlan(ns, name, *range),
             Change::DeleteVlan(name, range) => world.delete_vlan(ns, name, *range),
             Change::DeleteLink(name) => world.delete(ns, name),
@@ -156,6 +159,15 @@ impl Kernel for Memory {
         done.map_err(|refusal| refused(format!("set the sysctl {key} to {value} {place}"), refusal))
     }
 
+    fn lock(&mut self, exclusive: bool) -> Result<(), KernelError> {
+        self.firewall.lock = if exclusive { Lock::Exclusive } else { Lock::Shared };
+        Ok(())
+    }
+
+    fn unlock(&mut self) {
+        self.firewall.lock = Lock::Free;
+    }
+
     fn firewall(&mut self) -> &mut dyn Firewall {
         &mut self.firewall
     }
@@ -172,7 +184,9 @@ pub(crate) fn describe(change: &Change) -> String {
         Change::Mtu(name, mtu) => format!("set the MTU of {name} to {mtu}"),
         Change::Alias(name, _) => format!("set the alias of {name}"),
         Change::ArpNotify(name, on) => format!("switch arp_notify of {name} {}", switch(on)),
+        Change::Group(name, group) => format!("put {name} into group {group}"),
         Change::Port(name, _) => format!("set the port flags of {name}"),
+        Change::ClosePort(name) => format!("close the port {name}"),
         Change::AddVlan(name, range) => format!("add VLAN {}-{} to {name}", range.first, range.last),
         Change::DeleteVlan(name, range) => format!("take VLAN {}-{} from {name}", range.first, range.last),
         Change::AddAddress(name, address) => format!("create address {} on {name}", address.net),

@@ -245,9 +245,9 @@ impl Namespace {
         found.map(|_| ()).ok_or((EHOSTUNREACH, ""))
     }
 
-    /// Whether IPv6 is switched off on a link; `lo` cannot be.
+    /// Whether IPv6 is switched off on a link.
     pub(crate) fn ipv6_is_off(&self, device: &Device) -> bool {
-        device.kind != Kind::Loopback && self.sysctls.is_set("ipv6", &device.name, "disable_ipv6")
+        self.sysctls.is_set("ipv6", &device.name, "disable_ipv6")
     }
 
     /// The link went down: its IPv4 routes go, but those of host scope.

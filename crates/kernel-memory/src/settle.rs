@@ -62,7 +62,18 @@ impl World {
         let Some(space) = self.spaces.get(&ns) else { return };
         let Some(bridge) = space.devices.get(&index) else { return };
         let ports = space.ports(index);
-        let live = bridge.up && ports.iter().filter_map(|port| space.devices.get(port)).any(|port| self.carrier(port));
+        let passes = |port: &Device| self.carrier(port) && port.port.as_ref().is_some_and(|port| !port.closed);
+        let live = bridge.up && ports.iter().filter_map(|port| space.devices.get(port)).any(passes);
+        let unplugged: Vec<u32> = ports
+            .into_iter()
+            .filter(|port| space.devices.get(port).is_some_and(|port| !bridge.up || !self.carrier(port)))
+            .collect();
+        for port in unplugged {
+            // It will be enabled when it comes back.
+            if let Some(port) = self.device_mut(ns, port).and_then(|device| device.port.as_mut()) {
+                port.closed = false;
+            }
+        }
         let bridge = self.spaces.get_mut(&ns).and_then(|space| space.devices.get_mut(&index));
         if let Some(state) = bridge.and_then(Device::bridge_mut)
             && (live || state.carrier.is_some())

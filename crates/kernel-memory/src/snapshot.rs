@@ -49,7 +49,7 @@ impl Memory {
     /// The whole state: every namespace and the firewall.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let mut lines: BTreeSet<String> = self.firewall.lines().collect();
+        let mut lines: BTreeSet<String> = self.firewall.lines(|mac| self.mac_text(mac)).collect();
         for (ns, space) in &self.world.spaces {
             let place = if *ns == 0 { "host".to_owned() } else { format!("sandbox{ns}") };
             lines.insert(format!("{place} exists"));
@@ -83,9 +83,13 @@ impl Memory {
         self.world.random_macs.contains(&mac.0)
     }
 
+    fn mac_text(&self, mac: Mac) -> String {
+        if self.is_random(mac) { "random".to_owned() } else { mac.to_string() }
+    }
+
     fn link_line(&self, ns: NsId, space: &Namespace, device: &Device) -> String {
         let follows = device.bridge().is_some_and(|bridge| !bridge.mac_set);
-        let mac = if follows || self.is_random(device.mac) { "random".to_owned() } else { device.mac.to_string() };
+        let mac = if follows { "random".to_owned() } else { self.mac_text(device.mac) };
         let mut text = format!("{} {} mac {mac}", device.name, device.kind_name());
         if device.bridge().is_none_or(|bridge| bridge.mtu_set) {
             text += &format!(" mtu {}", device.mtu);
@@ -107,6 +111,9 @@ impl Memory {
         if let Some(port) = &device.port {
             let master = space.devices.get(&port.master).map_or("nothing", |master| &master.name);
             text += &format!(" master {master} {:?} vlans {:?}", port.flags, port.vlans);
+            if port.closed {
+                text += " closed";
+            }
         }
         if device.bridge().is_some_and(|bridge| bridge.vlan_filtering) {
             text += " vlan_filtering";

@@ -153,6 +153,10 @@ impl Sysctls {
             return Err((ENOENT, ""));
         }
         let number: i32 = value.trim().parse().map_err(|_| (EINVAL, ""))?;
+        // net.ipv4.ip_forward is only passed on when it changes (devinet_sysctl_forward).
+        if key == V4_FORWARDING && self.get(key) == Some(number.to_string().as_str()) {
+            return Ok(());
+        }
         let spread = [V4_FORWARDING, V6_FORWARDING, V6_DISABLED].contains(&key);
         if let Some((family, name)) = key.split_once("/conf/all/").filter(|_| spread) {
             let (family, name) = (format!("{family}/conf/"), format!("/{name}"));
