@@ -123,3 +123,68 @@ fn requested(request: &Request, runtime: Option<&Node<'_>>) -> Result<Vec<Addres
     }
     Ok(addresses)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::request;
+
+    /// A value that somebody might write where another one belongs.
+    fn value() -> impl Strategy<Value = String> {
+        let leaf = prop::sample::select(vec![
+            "null",
+            "true",
+            "1",
+            "-1",
+            "1500.5",
+            "\"\"",
+            "\"x\"",
+            "\"10.7.0.0/24\"",
+            "\"10.7.0.9\"",
+            "\"fd00::/64\"",
+            "\"::\"",
+            "\"255.255.255.255/0\"",
+            "\"0.0.0.0/0\"",
+            "\"::/0\"",
+            "\"10.7.0.0/30\"",
+            "\"\\u0000\"",
+            "{}",
+            "[]",
+        ]);
+        leaf.prop_map(String::from).prop_recursive(4, 24, 4, |inner| {
+            let key =
+                prop::sample::select(vec!["subnet", "rangeStart", "RANGEEND", "gateway", "dst", "gw", "mtu", "ips"]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|list| format!("[{}]", list.join(","))),
+                prop::collection::vec((key, inner), 0..4).prop_map(|members| {
+                    let members: Vec<String> =
+                        members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+                    format!("{{{}}}", members.join(","))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_or_refused(values in prop::collection::vec((0..12_usize, value()), 1..6), args in ".{0,12}") {
+            const KEYS: [&str; 12] = [
+                "ranges", "subnet", "rangeStart", "rangeEnd", "gateway", "routes", "dataDir", "resolvConf", "type",
+                "ipam", "runtimeConfig", "args",
+            ];
+            let ipam: Vec<String> =
+                values.iter().filter(|(key, _)| *key < 9).map(|(key, value)| format!("\"{}\":{value}", KEYS[*key])).collect();
+            let rest: String =
+                values.iter().filter(|(key, _)| *key > 9).map(|(key, value)| format!(",\"{}\":{value}", KEYS[*key])).collect();
+            let mut request = request(cni::Command::Add, "a", &format!("{{\"ipam\":{{{}}}{rest}}}", ipam.join(",")));
+            request.args = args;
+            let _paths = paths(&request);
+            match Conf::parse(&request) {
+                Ok(conf) => prop_assert!(!conf.sets.is_empty()),
+                Err(error) => prop_assert!(!error.msg.is_empty()),
+            }
+        }
+    }
+}

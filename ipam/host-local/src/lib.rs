@@ -30,7 +30,7 @@ use crate::address::Address;
 use crate::boot::Boot;
 use crate::conf::{Conf, paths};
 use crate::files::Disk;
-use crate::owner::{Owner, is_void, parts};
+use crate::owner::{Owner, is_note, parts};
 use crate::store::Store;
 use crate::walk::Fate;
 
@@ -130,8 +130,7 @@ impl Plugin for HostLocal {
             let wanted = match parts(found.content) {
                 Some((id, "")) => ids.contains(id),
                 Some(pair) => pairs.contains(&pair),
-                // Not a container's: an operator's note keeps its address, a torn file does not.
-                None => !is_void(found.content),
+                None => is_note(found.content),
             };
             if wanted { Fate::Keep } else { Fate::Remove }
         })?;

@@ -60,6 +60,11 @@ pub(crate) fn parts(content: &[u8]) -> Option<(&str, &str)> {
     is_legacy(content).then_some((text, ""))
 }
 
+/// Whether trimmed content is neither a container's nor nobody's: an operator keeps the address for himself, for ever.
+pub(crate) fn is_note(content: &[u8]) -> bool {
+    !is_void(content) && parts(content).is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +94,6 @@ mod tests {
         assert_eq!(parts(b"router of the lab"), None);
         assert_eq!(parts(b"-x\r\neth0"), None);
         assert_eq!(parts(b"\xff"), None);
+        assert!(is_note(b"router of the lab") && !is_note(b"c0ffee") && !is_note(b"") && !is_note(b"a\r\neth0"));
     }
 }

@@ -10,7 +10,7 @@ use crate::boot::wall_clock;
 use crate::error::Error;
 use crate::files::{Files, Stat};
 use crate::index::{Index, Untrusted};
-use crate::owner::{Owner, is_void, trimmed};
+use crate::owner::{Owner, is_note, is_void, trimmed};
 use crate::store::Store;
 use crate::walk::{Fate, Found, Walk};
 
@@ -114,7 +114,8 @@ impl<'a, F: Files> Session<'a, F> {
         self.ask(|index, files| index.next_free(files, from, to))
     }
 
-    /// Removes the reservations that are older than the boot. False when there are none.
+    /// Removes the containers' reservations that are older than the boot, of every range set: no container survives it.
+    /// False when there are none.
     pub(crate) fn reclaim(&mut self) -> Result<bool, Error> {
         let boundary = self.store.boot.boundary();
         if self.index.oldest() >= boundary {
@@ -122,7 +123,7 @@ impl<'a, F: Files> Session<'a, F> {
         }
         let mut reclaimed = false;
         self.rebuild(&mut |_, found| {
-            let dead = found.modified < boundary;
+            let dead = found.modified < boundary && !is_note(found.content);
             reclaimed |= dead;
             if dead { Fate::Remove } else { Fate::Keep }
         })?;

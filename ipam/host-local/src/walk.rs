@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::error::Error;
 use crate::files::Files;
 use crate::index::{Index, Untrusted};
-use crate::owner::{is_void, trimmed};
+use crate::owner::{is_note, is_void, trimmed};
 use crate::store::Store;
 
 /// What stands in the index for a file that cannot be read: somebody's.
@@ -96,6 +96,7 @@ impl Walk {
                 Ok(()) | Err(_) => return None,
             }
         }
+        let modified = if is_note(trimmed(&content)) { i64::MAX } else { modified };
         (!is_void(&content)).then_some((content, modified))
     }
 }

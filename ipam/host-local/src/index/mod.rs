@@ -8,8 +8,10 @@
 //! header also names the directory's inode and the boot: after a power failure the header may have reached the disk
 //! and a page not.
 //!
-//! What no directory shows is a reservation's file overwritten in place. Its reader compares the content with the owner,
-//! so a wrong answer is impossible; a hand-written new owner is found by the next walk.
+//! What no stamp shows: a reservation's file overwritten in place (its reader compares the content with the owner, so
+//! a wrong answer is impossible; a hand-written new owner is found by the next walk), and a file added or removed
+//! without the lock in the microseconds of a session of ours (link(2) refuses a taken address; a freed one is found when
+//! the pool seems full).
 
 mod header;
 mod page;
@@ -214,4 +216,43 @@ impl Index {
 /// Whether trimmed content is not the pair of container id and interface name.
 fn is_unusual(content: &[u8]) -> bool {
     parts(content).is_none_or(|(_, ifname)| ifname.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Disk;
+
+    #[test]
+    fn only_the_same_directory_at_the_same_stamp_in_the_same_boot_is_believed() {
+        let data = tempfile::tempdir().expect("a directory");
+        let [path, temporary] = ["idx", "new"].map(|name| data.path().join(name));
+        let dir = Stat { device: 1, inode: 2, modified: 3, size: 0, links: 2 };
+        let boot = Boot::at(1_000_000_000);
+        let address = Address::from_file_name("10.7.0.2").expect("an address");
+        let mut index = Index::new(0);
+        index.insert(&Disk, b"a\r\neth0", address, 7).expect("room");
+        index.save(&Disk, &path, &temporary, &dir, &boot, 3).expect("written");
+        assert!(!temporary.exists());
+
+        let mut read = Index::open(&Disk, &path, &dir, &boot).expect("believed");
+        assert_eq!(read.addresses(&Disk, b"a\r\neth0"), Ok(vec![address]));
+        assert_eq!(read.addresses(&Disk, b"b\r\neth0"), Ok(vec![]));
+        assert_eq!((read.oldest(), read.has_unusual(), read.is_crowded()), (7, false, false));
+        read.remove(&Disk, b"a\r\neth0", address).expect("room");
+        read.save(&Disk, &path, &temporary, &dir, &boot, 4).expect("written");
+
+        for (dir, boot) in [
+            (dir, boot),
+            (Stat { modified: 4, inode: 9, ..dir }, boot),
+            (Stat { modified: 4, device: 9, ..dir }, boot),
+            (Stat { modified: 4, ..dir }, Boot::at(2_000_000_000)),
+        ] {
+            assert_eq!(Index::open(&Disk, &path, &dir, &boot).map(drop), Err(Untrusted));
+        }
+        let mut read = Index::open(&Disk, &path, &Stat { modified: 4, ..dir }, &boot).expect("believed");
+        assert_eq!(read.addresses(&Disk, b"a\r\neth0"), Ok(vec![]));
+        std::fs::write(&path, "short").expect("written");
+        assert!(Index::open(&Disk, &path, &Stat { modified: 4, ..dir }, &boot).is_err());
+    }
 }

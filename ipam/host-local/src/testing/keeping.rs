@@ -133,6 +133,20 @@ fn reservations_from_before_the_boot_give_way_when_the_pool_is_full() {
 }
 
 #[test]
+fn an_operators_note_is_never_too_old() {
+    let data = tempfile::tempdir().expect("a directory");
+    let conf = conf(data.path(), V4, "");
+    for id in ["a", "b", "c", "d"] {
+        add(id, &conf).expect("room");
+    }
+    fs::write(data.path().join("net/10.7.0.6"), "the router of the lab").expect("written");
+    age(data.path(), "10.7.0.6");
+    assert_eq!(add("e", &conf).expect_err("full").code, Code::TryAgain);
+    assert_eq!(status(&conf).expect_err("full, and nothing to reclaim").code, Code::NotAvailable);
+    assert_eq!(reservations(data.path()).len(), 5);
+}
+
+#[test]
 fn reservations_from_before_the_boot_stay_while_there_is_room() {
     let data = tempfile::tempdir().expect("a directory");
     let conf = conf(data.path(), V4, "");

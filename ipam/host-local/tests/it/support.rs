@@ -28,7 +28,6 @@ pub(crate) fn conf(data: &Path, ipam: &str) -> String {
 #[expect(clippy::disallowed_methods, reason = "it needs the child itself, to kill it")]
 pub(crate) fn start(program: &[&str], verb: &str, container: &str, conf: &str, args: &str, quiet: bool) -> Child {
     let out = || if quiet { Stdio::null() } else { Stdio::piped() };
-    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
     let mut child = Command::new(program[0])
         .args(&program[1..])
         .env_clear()
