@@ -1,6 +1,8 @@
 //! The fake ring: every call of every verb fails once, the process dies at every call, and each time the state
 //! afterwards is the state before. The kernel is the one in memory; nothing here needs root.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must say where")]
+
 mod cases;
 mod collecting;
 mod tampering;

@@ -1,9 +1,7 @@
 //! CHECK after somebody has meddled: it must name what is missing or different.
 
 use cni::AddResult;
-use cnm::{
-    Address, Change, Driver, Firewall, Intent, Kernel, LinkKind, LinkName, LinkSpec, Mac, Place, PortFlags, Resource,
-};
+use cnm::{Address, Change, Driver, Intent, Kernel, LinkKind, LinkName, LinkSpec, Mac, Place, PortFlags, Resource};
 use kernel_memory::Fault;
 
 use crate::cases::Case;
@@ -175,14 +173,6 @@ const DEEDS: &[Deed] = &[
         what: "the guard is removed",
         act: |world, result| tamper(world, result, |intent| matches!(intent, Intent::Guard { .. })),
         said: "guard of cni0",
-    },
-    Deed {
-        what: "the whole firewall is emptied",
-        act: |world, _| {
-            let full = !world.memory.firewall_state().is_empty();
-            full && world.memory.firewall().remove(&owner(ONE), None).is_ok()
-        },
-        said: "is missing",
     },
     Deed { what: "the lease is taken away", act: |world, _| world.forget_lease(ONE), said: "no lease for one" },
 ];

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bridge::Bridge;
 use cni::json::Json;
 use cni::{AddResult, Attachment, Command, Error, Ip, Request, Route, Version};
-use cnm::{Backend, Context, Driver, KernelError, Owner};
+use cnm::{Backend, Context, Driver, Kernel, KernelError, Owner};
 use kernel_memory::{Fault, Faults, Faulty, Memory, SandboxId};
 use lifecycle::Ipam;
 
@@ -66,7 +66,7 @@ impl World {
             network: "web".into(),
             version: Version::NEWEST,
         };
-        let driver = Bridge::parse(&request, &Context { backend: Backend::Nftables })
+        let driver = Bridge::parse(&request, &Context { preferred_backend: &|| Backend::Nftables })
             .unwrap_or_else(|error| panic!("{}: {error}", case.name));
         Self { case, driver, memory, sandboxes: BTreeMap::new(), leases: RefCell::default() }
     }
@@ -120,6 +120,8 @@ impl World {
         let ipam = self.driver.ipam().map(|_| &ipam as &dyn Ipam);
         let said = verb(&self.driver, &mut kernel, ipam);
         self.memory = kernel.into_inner();
+        // The end of the process.
+        self.memory.unlock();
         Outcome { said, faults }
     }
 
