@@ -133,17 +133,26 @@ impl Faults {
     }
 }
 
+/// What a scheduler does before a call: it may wait, and exchange the kernel.
+pub type Hook<K> = Box<dyn FnMut(&str, &mut K)>;
+
 /// A kernel that fails as told; else it is the kernel inside.
-#[derive(Debug, Clone)]
 pub struct Faulty<K> {
     inner: K,
     faults: Faults,
+    before: Option<Hook<K>>,
 }
 
 impl<K: Kernel> Faulty<K> {
     /// Wraps `inner`.
     pub const fn new(inner: K, faults: Faults) -> Self {
-        Self { inner, faults }
+        Self { inner, faults, before: None }
+    }
+
+    /// Calls `before` with the words of each call, [`Kernel::unlock`] included, before it is done.
+    #[must_use]
+    pub fn scheduled(self, before: Hook<K>) -> Self {
+        Self { before: Some(before), ..self }
     }
 
     /// The kernel inside.
@@ -163,6 +172,9 @@ impl<K: Kernel> Faulty<K> {
 
     fn pass<T>(&mut self, what: String, act: impl FnOnce(&mut K) -> Result<T, KernelError>) -> Result<T, KernelError> {
         let inner = &mut self.inner;
+        if let Some(before) = &mut self.before {
+            before(&what, inner);
+        }
         self.faults.pass(what, || act(inner))
     }
 }
@@ -231,6 +243,9 @@ impl<K: Kernel> Kernel for Faulty<K> {
     }
 
     fn unlock(&mut self) {
+        if let Some(before) = &mut self.before {
+            before("give the host's lock back", &mut self.inner);
+        }
         self.inner.unlock();
     }
 

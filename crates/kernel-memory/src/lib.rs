@@ -24,7 +24,7 @@ mod snapshot;
 mod sysctls;
 
 pub use errno::*;
-pub use faulty::{Call, Fault, Faults, Faulty};
+pub use faulty::{Call, Fault, Faults, Faulty, Hook};
 pub use firewall::MemoryFirewall;
 pub use memory::{Memory, SandboxId};
 pub use snapshot::Snapshot;

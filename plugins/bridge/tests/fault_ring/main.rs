@@ -5,6 +5,7 @@
 
 mod cases;
 mod collecting;
+mod interleaving;
 mod tampering;
 mod world;
 

@@ -44,7 +44,7 @@ pub(crate) fn owner(container: &str) -> Owner {
     Owner::new("web", container, IFNAME)
 }
 
-fn path(container: &str) -> String {
+pub(crate) fn path(container: &str) -> String {
     format!("/run/netns/{container}")
 }
 
@@ -79,9 +79,15 @@ impl World {
         self
     }
 
-    pub(crate) fn add_sandbox(&mut self, container: &str) {
+    pub(crate) fn add_sandbox(&mut self, container: &str) -> SandboxId {
         let id = self.memory.add_sandbox();
         self.sandboxes.insert(container.to_owned(), id);
+        id
+    }
+
+    /// The container will get this address.
+    pub(crate) fn reserve(&mut self, container: &str, number: u8) {
+        self.leases.borrow_mut().insert(container.to_owned(), number);
     }
 
     pub(crate) const fn case(&self) -> &'static Case {
@@ -189,23 +195,24 @@ impl Leases<'_> {
         let refuse = |error: KernelError| Error::internal(error.to_string());
         self.faults.pass(format!("IPAM {what}"), || Ok(act())).map_err(refuse)
     }
+}
 
-    fn result(&self, number: u8) -> AddResult {
-        let ip = |address: String, gateway: &str| Ip {
-            address: address.parse().unwrap(),
-            gateway: Some(gateway.parse().unwrap()),
-            interface: None,
-        };
-        let mut result = AddResult::default();
-        if self.world.case.v4 {
-            result.ips.push(ip(format!("10.1.0.{number}/24"), "10.1.0.1"));
-            result.routes.push(Route::new("10.2.0.0/16".parse().unwrap(), None));
-        }
-        if self.world.case.v6 {
-            result.ips.push(ip(format!("fd00:1::{number}/64"), "fd00:1::1"));
-        }
-        result
+/// What an IPAM plugin gives to the container with this number.
+pub(crate) fn lease(case: &Case, number: u8) -> AddResult {
+    let ip = |address: String, gateway: &str| Ip {
+        address: address.parse().unwrap(),
+        gateway: Some(gateway.parse().unwrap()),
+        interface: None,
+    };
+    let mut result = AddResult::default();
+    if case.v4 {
+        result.ips.push(ip(format!("10.1.0.{number}/24"), "10.1.0.1"));
+        result.routes.push(Route::new("10.2.0.0/16".parse().unwrap(), None));
     }
+    if case.v6 {
+        result.ips.push(ip(format!("fd00:1::{number}/64"), "fd00:1::1"));
+    }
+    result
 }
 
 impl Ipam for Leases<'_> {
@@ -213,8 +220,7 @@ impl Ipam for Leases<'_> {
         self.asked("ADD", || {
             let mut leases = self.world.leases.borrow_mut();
             let free = (2..=254).find(|number| !leases.values().any(|taken| taken == number)).unwrap();
-            leases.insert(self.container.to_owned(), free);
-            self.result(free)
+            lease(self.world.case, *leases.entry(self.container.to_owned()).or_insert(free))
         })
     }
 
