@@ -56,11 +56,6 @@ pub enum Resource {
     },
     /// A sysctl below `/proc/sys/net` has this value.
     Sysctl(Sysctl),
-    /// Addresses of a link in the sandbox are announced to the neighbours when it comes up.
-    ArpNotify {
-        /// Name of the link.
-        link: String,
-    },
     /// Something that the firewall does, for the endpoint or the network.
     Firewall(Intent),
     /// The sandbox has no link but lo. Only CHECK asks: nothing can be done for it.

@@ -4,6 +4,7 @@
 use cni::{AddResult, Error};
 use cnm::{
     Change, Driver, Endpoint, Intent, Kernel, KernelError, Link, LinkKind, LinkName, LinkSpec, Owner, Place, Resource,
+    Sysctl,
 };
 
 use crate::converge::Converger;
@@ -132,7 +133,7 @@ fn wire<D: Driver, K: Kernel>(
         wait_for_port(converger, port)?;
     }
     if let Some(name) = &wiring.announce {
-        announce(converger, name)?;
+        announce(converger, name, &wiring.result)?;
     }
     report::complete(converger, wiring, sandbox)
 }
@@ -161,7 +162,6 @@ pub(crate) fn intents<'a>(lists: impl IntoIterator<Item = &'a [Resource]>) -> Ve
         | Resource::Up { .. }
         | Resource::Route { .. }
         | Resource::Sysctl(_)
-        | Resource::ArpNotify { .. }
         | Resource::Alone
         | Resource::OnlyLoopbackAddresses => None,
     })
@@ -181,11 +181,25 @@ fn wait_for_port<K: Kernel>(converger: &mut Converger<'_, K>, name: &str) -> Res
     }
 }
 
-/// Lets the kernel announce the addresses of a link. Neighbours that remember another MAC for one of them learn the
-/// new one at once. Setting the MAC that it has is what makes the kernel do it.
-fn announce<K: Kernel>(converger: &mut Converger<'_, K>, name: &str) -> Result<(), Error> {
+/// Lets the kernel announce the addresses of a link, now and whenever its MAC changes. Neighbours that remember another
+/// MAC for one of them learn the new one at once. Setting the MAC that it has is what makes the kernel do it. Only now,
+/// because before the port forwards nobody would hear it, and each announcement goes to every port of the bridge.
+fn announce<K: Kernel>(converger: &mut Converger<'_, K>, name: &str, result: &AddResult) -> Result<(), Error> {
     let link = converger.link(Place::Sandbox, name).map_err(kernel)?.unwrap_or_default();
     let Some(mac) = link.mac else { return Ok(()) };
-    let change = Change::Mac(LinkName::Index(link.index), mac);
-    converger.kernel.apply(Place::Sandbox, &[change]).into_iter().collect::<Result<(), _>>().map_err(kernel)
+    let mut changes = Vec::with_capacity(2);
+    for v6 in [false, true] {
+        if !result.ips.iter().any(|ip| ip.address.addr().is_ipv6() == v6) {
+            continue;
+        }
+        if v6 {
+            let key = format!("net/ipv6/conf/{name}/ndisc_notify");
+            let sysctl = Sysctl { place: Place::Sandbox, key, value: "1".into(), optional: true };
+            converger.write_sysctl(&sysctl)?;
+        } else {
+            changes.push(Change::ArpNotify(LinkName::Index(link.index), true));
+        }
+    }
+    changes.push(Change::Mac(LinkName::Index(link.index), mac));
+    converger.kernel.apply(Place::Sandbox, &changes).into_iter().collect::<Result<(), _>>().map_err(kernel)
 }

@@ -134,7 +134,6 @@ fn renamed(resources: &[Resource], from: &str, to: &str) -> Vec<Resource> {
             | Resource::Up { .. }
             | Resource::Route { .. }
             | Resource::Sysctl(_)
-            | Resource::ArpNotify { .. }
             | Resource::Firewall(_)
             | Resource::Alone
             | Resource::OnlyLoopbackAddresses => {}
@@ -214,10 +213,7 @@ fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources: &[Resource
                 }
             }
             Resource::Alone => expect_alone(converger)?,
-            Resource::Vlans { .. }
-            | Resource::ArpNotify { .. }
-            | Resource::Firewall(_)
-            | Resource::OnlyLoopbackAddresses => {}
+            Resource::Vlans { .. } | Resource::Firewall(_) | Resource::OnlyLoopbackAddresses => {}
         }
     }
     Ok(())

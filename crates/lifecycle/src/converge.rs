@@ -86,7 +86,6 @@ impl<'k, K: Kernel> Converger<'k, K> {
                 Resource::Vlans { .. } => self.vlans(resource)?,
                 Resource::Port { .. }
                 | Resource::Route { .. }
-                | Resource::ArpNotify { .. }
                 | Resource::Firewall(_)
                 | Resource::Alone
                 | Resource::OnlyLoopbackAddresses => {
@@ -118,10 +117,6 @@ impl<'k, K: Kernel> Converger<'k, K> {
                     let LinkName::Index(index) = self.index(*place, link)? else { continue };
                     let route = Route { link: index, ..route.clone() };
                     self.pending.push((*place, Change::AddRoute(route)));
-                }
-                Resource::ArpNotify { link } => {
-                    let index = self.index(Place::Sandbox, link)?;
-                    self.pending.push((Place::Sandbox, Change::ArpNotify(index, true)));
                 }
                 Resource::Sysctl(sysctl) => {
                     self.flush()?;
@@ -309,7 +304,7 @@ impl<'k, K: Kernel> Converger<'k, K> {
         self.write_sysctl(sysctl)
     }
 
-    fn write_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), Error> {
+    pub(crate) fn write_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), Error> {
         match self.kernel.set_sysctl(sysctl.place, &sysctl.key, &sysctl.value) {
             Err(error) if error.errno == NO_ENTRY && sysctl.optional => Ok(()),
             other => other.map_err(kernel),

@@ -61,7 +61,6 @@ preserveDefaultVlan, ipam, dns; and beyond the reference plugin:
             master: Some(conf.bridge.clone()),
             group: network_group(&owner.network),
             up: true,
-            birth: variables::no_router_advertisements(&port),
             ..LinkSpec::new(&port, LinkKind::Veth { peer })
         };
         let mut resources = Vec::new();
@@ -160,7 +159,6 @@ impl Bridge {
         let (conf, link, place) = (&self.conf, &owner.ifname, Place::Sandbox);
         let has_ipv6 = lease.ips.iter().any(|ip| ip.address.addr().is_ipv6());
         let mut resources = variables::of_sandbox(conf, link, has_ipv6);
-        resources.push(Resource::ArpNotify { link: link.clone() });
         resources.extend(lease.ips.iter().map(|ip| {
             let address = Address { net: ip.address, nodad: !conf.dad };
             Resource::Address { place, link: link.clone(), address, force: false }

@@ -29,7 +29,6 @@ pub(crate) fn of_sandbox(conf: &Conf, link: &str, has_ipv6: bool) -> Vec<Resourc
         list.push(variable(Place::Sandbox, "net/ipv6/conf/lo/disable_ipv6", "0", true));
         list.push(of_link("disable_ipv6", "0"));
         list.push(of_link("keep_addr_on_down", "1"));
-        list.push(of_link("ndisc_notify", "1"));
     }
     list
 }

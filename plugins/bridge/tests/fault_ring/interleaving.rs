@@ -243,7 +243,9 @@ fn every_interleaving_of(verbs: [Verb; 2]) {
     let wanted = ["dual", "dual iptables", "l2 guarded", "spoof check", "internal"];
     for case in CASES.iter().filter(|case| wanted.contains(&case.name)) {
         let scene = Scene::new(case, verbs);
-        let ([(_, first), (_, second)], _) = scene.run(verbs, &[]);
+        // Whoever comes last may have more to do.
+        let calls = [[].as_slice(), &[0]].map(|plan| scene.run(verbs, plan).0.map(|(_, calls)| calls));
+        let (first, second) = (calls[0][0].max(calls[1][0]), calls[0][1].max(calls[1][1]));
         let mut plans: Vec<Vec<usize>> = (0..=first).map(|calls| vec![calls]).collect();
         plans.extend((1..=first).flat_map(|one| (1..=second).map(move |two| vec![one, two])));
         plans.extend((1..=second).flat_map(|one| (1..=first).map(move |two| vec![0, one, two])));
