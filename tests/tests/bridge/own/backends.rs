@@ -1,6 +1,6 @@
 //! `ipMasqBackend`: the same effect from either, and nothing of it left afterwards.
 
-use cnm_tests::{Host, Ruleset};
+use cnm_tests::Host;
 
 use super::firewall_is_clean;
 use crate::{OUTSIDE, world};
@@ -88,17 +88,12 @@ fn an_unknown_backend_is_refused() {
 }
 
 #[test]
-fn ten_endpoints_cost_the_firewall_elements_only() {
+fn ten_endpoints_cost_the_firewall_no_more_than_one() {
     let host = Host::new();
     let _ = host.attach(&world(), "one");
-    let rules = |ruleset: &Ruleset| -> usize {
-        ruleset.objects.values().map(|value| value["rules"].as_array().map_or(0, Vec::len)).sum()
-    };
     let first = host.ruleset();
     let attached: Vec<_> = (0..9).map(|n| host.attach(&world(), &format!("s{n}"))).collect();
-    let tenth = host.ruleset();
-    assert_eq!(rules(&first), rules(&tenth));
-    assert_eq!(tenth.elements().len(), 10 * first.elements().len());
+    assert_eq!(host.ruleset().objects, first.objects);
     drop(attached);
 }
 

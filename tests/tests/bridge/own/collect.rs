@@ -23,7 +23,10 @@ fn a_partial_list_keeps_the_listed() {
             assert_eq!(sandbox.has_link("eth0"), kept, "{backend} s{n}");
             let lease = host.list_folder("/var/lib/cni/networks/web").contains(&result.ip().to_string());
             assert_eq!(lease, kept, "{backend} lease of s{n}");
-            assert_eq!(!host.ruleset().mentions(&result.ip().to_string()).is_empty(), kept, "{backend} rules of s{n}");
+            let rules = host.ruleset();
+            assert_eq!(!rules.mentions(&format!("if: eth0, id: s{n}")).is_empty(), kept, "{backend} rules of s{n}");
+            let chain = rules.mentions(&format!("-s {}/32", result.ip()));
+            assert_eq!(!chain.is_empty(), kept && backend == "iptables", "{backend} masquerading of s{n}");
             if kept {
                 sandbox.reaches("198.51.100.2");
                 host.check(&conf.clone().after(result.json()), sandbox).succeeds_silently();
