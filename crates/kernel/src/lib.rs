@@ -1,6 +1,7 @@
 //! What Linux does: network namespaces, rtnetlink, nf_tables, iptables, sysctl. The only crate that may
 //! hold unsafe code; it knows nothing of CNI, configurations or verbs.
 
+mod arena;
 mod firewall;
 mod linux;
 pub mod named;
@@ -11,6 +12,7 @@ pub mod process;
 mod rtnl;
 mod sysctl;
 
+pub use arena::Arena;
 pub use firewall::HostFirewall;
 pub use linux::Linux;
 pub use netns::{NotASandbox, Sandbox};

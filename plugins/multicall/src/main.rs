@@ -8,6 +8,10 @@ use std::process::ExitCode;
 use cni::Plugin;
 use lifecycle::{NetworkPlugin, serve_by_name};
 
+/// Half a megabyte serves every call but the largest GC.
+#[global_allocator]
+static MEMORY: kernel::Arena<{ 512 * 1024 }> = kernel::Arena::new();
+
 /// The IPAM plugins that interface plugins reach without a child process.
 static IPAM: &[&(dyn Plugin + Sync)] = &[&host_local::HostLocal];
 
