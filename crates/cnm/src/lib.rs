@@ -20,6 +20,6 @@ pub use firewall::{Backend, Firewall, Intent};
 pub use kernel::{Kernel, KernelError, Place, RouteLookup};
 pub use link::{Change, Claimed, Link, LinkKind, LinkName, LinkSpec, Peer, PortFlags, VlanRange};
 pub use mac::Mac;
-pub use owner::{Owner, OwnerTag, leaving_group, network_group};
+pub use owner::{Owner, OwnerTag, leaving_group, network_group, shared_group};
 pub use resource::{Address, Resource, Route, Sysctl};
 pub use satisfy::{Drift, satisfies};

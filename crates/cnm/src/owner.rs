@@ -30,6 +30,13 @@ pub fn leaving_group(network: &str) -> u32 {
     network_group(network) & 0x1fff_ffff | 0x2000_0000
 }
 
+/// The group of a device that the endpoints of `network` share and that we made: unlike the alias it is there from the
+/// first moment, so that a device whose maker was killed is still known as ours.
+#[must_use]
+pub fn shared_group(network: &str) -> u32 {
+    network_group(network) & 0x1fff_ffff | 0x6000_0000
+}
+
 /// The identity of one attachment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner {

@@ -2,6 +2,7 @@
 //! hold unsafe code; it knows nothing of CNI, configurations or verbs.
 
 mod arena;
+mod change;
 mod firewall;
 mod linux;
 pub mod named;

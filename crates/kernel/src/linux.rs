@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::change::{describe, encode, index_needed};
 use crate::netlink::{self, Batch, Message, Netlink, Refusal};
 use crate::netns::OWN;
 use crate::rtnl;
@@ -81,6 +82,19 @@ impl Linux {
         let link = self.link(place, &LinkName::Name(name.to_owned()))?;
         let link = link.ok_or_else(|| KernelError::new(what(), Errno::ENODEV as i32, format!("no {name} to join")))?;
         Ok(link.index)
+    }
+
+    /// Why a link was not created. A master that has gone since it was seen is refused as `EINVAL`; the caller gets
+    /// what it would have got had it not been seen: `ENODEV`.
+    fn not_created(&mut self, place: Place, spec: &LinkSpec, master: u32, error: KernelError) -> KernelError {
+        let Some(name) = &spec.master else { return error };
+        self.seen.retain(|(seen, _)| seen != name);
+        match self.link(place, &LinkName::Name(name.clone())) {
+            Ok(link) if link.as_ref().is_none_or(|link| link.index != master) => {
+                KernelError { errno: Errno::ENODEV as i32, words: format!("{name} is gone"), ..error }
+            }
+            Ok(_) | Err(_) => error,
+        }
     }
 
     /// Runs `work` where `place` is.
@@ -157,7 +171,9 @@ impl Kernel for Linux {
             }
         };
         let answers = socket.exchange(&batch, echo).map_err(|error| KernelError::io(what(), &error))?;
-        answers.into_iter().collect::<Result<(), _>>().map_err(|refusal| refused(what(), refusal))?;
+        if let Some(Err(refusal)) = answers.into_iter().next() {
+            return Err(self.not_created(place, spec, master, refused(what(), refusal)));
+        }
         let claimed = match claimed {
             Some(claimed) => claimed,
             // No echo (seen on no kernel so far): ask for it.
@@ -189,6 +205,12 @@ impl Kernel for Linux {
                 },
                 None => Ok(0),
             });
+        }
+        if indices.iter().all(Result::is_err) {
+            return indices.into_iter().map(|index| index.map(drop)).collect();
+        }
+        if changes.iter().any(|change| matches!(change, Change::DeleteLink(_))) {
+            self.seen.clear();
         }
         let socket = match self.socket(place) {
             Ok(socket) => socket,
@@ -378,73 +400,4 @@ fn readable(socket: &Netlink, left: Duration) -> std::io::Result<bool> {
         Err(Errno::EINTR) => Ok(true),
         Err(errno) => Err(errno.into()),
     }
-}
-
-/// The link of a change whose message takes an index only.
-fn index_needed(change: &Change) -> Option<&LinkName> {
-    match change {
-        Change::Port(name, _)
-        | Change::ClosePort(name)
-        | Change::AddVlan(name, _)
-        | Change::DeleteVlan(name, _)
-        | Change::AddAddress(name, _)
-        | Change::DeleteAddress(name, _) => Some(name),
-        Change::Up(..)
-        | Change::Promisc(..)
-        | Change::Mac(..)
-        | Change::Mtu(..)
-        | Change::Alias(..)
-        | Change::Group(..)
-        | Change::ArpNotify(..)
-        | Change::AddRoute(_)
-        | Change::DeleteLink(_) => None,
-    }
-}
-
-fn encode(batch: &mut Batch, change: &Change, index: u32) {
-    use rtnl::{Flag, Setting};
-    match change {
-        Change::Up(name, on) => rtnl::set_flags(batch, name, Flag::Up, *on),
-        Change::Promisc(name, on) => rtnl::set_flags(batch, name, Flag::Promisc, *on),
-        Change::Mac(name, mac) => rtnl::set_link(batch, name, &Setting::Mac(*mac)),
-        Change::Mtu(name, mtu) => rtnl::set_link(batch, name, &Setting::Mtu(*mtu)),
-        Change::Alias(name, alias) => rtnl::set_link(batch, name, &Setting::Alias(alias)),
-        Change::Group(name, group) => rtnl::set_link(batch, name, &Setting::Group(*group)),
-        Change::ArpNotify(name, on) => rtnl::arp_notify(batch, name, *on),
-        Change::Port(_, wanted) => rtnl::port_flags(batch, index, *wanted),
-        Change::ClosePort(_) => rtnl::close_port(batch, index),
-        Change::AddVlan(_, range) => rtnl::vlans(batch, index, *range, true),
-        Change::DeleteVlan(_, range) => rtnl::vlans(batch, index, *range, false),
-        Change::AddAddress(_, address) => rtnl::address_change(batch, index, address, true),
-        Change::DeleteAddress(_, address) => rtnl::address_change(batch, index, address, false),
-        Change::AddRoute(route) => rtnl::add_route(batch, route),
-        Change::DeleteLink(name) => rtnl::delete_link(batch, name),
-    }
-}
-
-/// Verb and object of a change, for its error.
-fn describe(change: &Change, place: Place) -> String {
-    let switch = |on: &bool| if *on { "on" } else { "off" };
-    let what = match change {
-        Change::Up(name, true) => format!("bring {name} up"),
-        Change::Up(name, false) => format!("take {name} down"),
-        Change::Promisc(name, on) => format!("switch promiscuous mode of {name} {}", switch(on)),
-        Change::Mac(name, mac) => format!("set the MAC of {name} to {mac}"),
-        Change::Mtu(name, mtu) => format!("set the MTU of {name} to {mtu}"),
-        Change::Alias(name, _) => format!("set the alias of {name}"),
-        Change::Group(name, group) => format!("put {name} into group {group}"),
-        Change::ArpNotify(name, on) => format!("switch arp_notify of {name} {}", switch(on)),
-        Change::Port(name, _) => format!("set the port flags of {name}"),
-        Change::ClosePort(name) => format!("close the port {name}"),
-        Change::AddVlan(name, range) => format!("add VLAN {}-{} to {name}", range.first, range.last),
-        Change::DeleteVlan(name, range) => format!("take VLAN {}-{} from {name}", range.first, range.last),
-        Change::AddAddress(name, address) => format!("create address {} on {name}", address.net),
-        Change::DeleteAddress(name, address) => format!("delete address {} from {name}", address.net),
-        Change::AddRoute(route) => match route.gateway {
-            Some(gateway) => format!("create route {} via {gateway}", route.dst),
-            None => format!("create route {}", route.dst),
-        },
-        Change::DeleteLink(name) => format!("delete link {name}"),
-    };
-    format!("{what} {place}")
 }

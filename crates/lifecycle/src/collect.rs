@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use cni::{Attachment, Error};
 use cnm::{
     Change, Driver, Kernel, Link, LinkKind, LinkName, Mac, Owner, OwnerTag, Place, Resource, leaving_group,
-    network_group,
+    network_group, shared_group,
 };
 
 use crate::Ipam;
@@ -74,18 +74,32 @@ fn delete_all<K: Kernel>(k: &mut K, links: &[&Link]) -> Result<(), Error> {
     failures.verdict()
 }
 
-/// Devices that we made for the network (their alias says so) and that nobody uses any more.
+/// Devices that we made for the network (group and alias say so) and that nobody uses any more: ports of the bridge that
+/// the endpoints shared, and the bridge when it has no others.
 fn delete_unused<K: Kernel>(k: &mut K, network: &str, resources: &[Resource]) -> Result<(), Error> {
     let mut failures = Failures::default();
     for resource in resources {
         let Resource::Link(spec) = resource else { continue };
         let LinkKind::Bridge { .. } = spec.kind else { continue };
-        let unused = k.link(Place::Host, &LinkName::Name(spec.name.clone())).and_then(|link| {
-            let Some(link) = link.filter(|link| link.alias == Owner::network_alias(network)) else { return Ok(None) };
-            Ok(k.links(Place::Host, link.index)?.is_empty().then_some(link))
+        let found = k.link(Place::Host, &LinkName::Name(spec.name.clone())).and_then(|bridge| {
+            let Some(bridge) = bridge else { return Ok(None) };
+            let ports = k.links(Place::Host, bridge.index)?;
+            Ok(Some((bridge, ports)))
         });
-        match unused {
-            Ok(Some(link)) => failures.add(delete_all(k, &[&link])),
+        match found {
+            Ok(Some((bridge, ports))) => {
+                let (shared, others): (Vec<&Link>, Vec<&Link>) =
+                    ports.iter().partition(|port| port.group == shared_group(network));
+                let cleared = delete_all(k, &shared);
+                // A port that stayed would not be found again without its bridge.
+                let unused = others.is_empty() && cleared.is_ok();
+                failures.add(cleared);
+                let marked = bridge.alias == Owner::network_alias(network);
+                let half_made = bridge.alias.is_empty() && bridge.group == shared_group(network);
+                if unused && (marked || half_made) {
+                    failures.add(delete_all(k, &[&bridge]));
+                }
+            }
             Ok(None) => {}
             Err(error) => failures.add(Err(kernel(error))),
         }

@@ -4,6 +4,7 @@
 use cni::{Code, Error};
 use cnm::{
     Address, Change, Kernel, KernelError, Link, LinkName, LinkSpec, Owner, Place, Resource, Route, Sysctl, satisfies,
+    shared_group,
 };
 
 use crate::errors::{EXISTS, NO_ENTRY, NOT_SUPPORTED, drift, kernel};
@@ -83,7 +84,13 @@ impl<'k, K: Kernel> Converger<'k, K> {
                     }
                 }
                 Resource::Sysctl(sysctl) => self.sysctl(sysctl)?,
-                Resource::Vlans { .. } => self.vlans(resource)?,
+                Resource::Vlans { link, .. } => {
+                    // Up means complete: the VLANs of a port that others use already are not rewritten under them.
+                    if !self.link(Place::Host, link).map_err(kernel)?.is_some_and(|link| link.up) {
+                        self.vlans(resource)?;
+                        self.flush()?;
+                    }
+                }
                 Resource::Port { .. }
                 | Resource::Route { .. }
                 | Resource::Firewall(_)
@@ -176,7 +183,7 @@ impl<'k, K: Kernel> Converger<'k, K> {
     fn ensure_link(&mut self, network: &str, spec: &LinkSpec) -> Result<(), Error> {
         let link = match self.link(Place::Host, &spec.name).map_err(kernel)? {
             Some(link) => link,
-            None => self.make_shared(spec)?,
+            None => self.make_shared(network, spec)?,
         };
         let wanted = LinkSpec { up: false, promisc: false, mac: None, ..spec.clone() };
         let master = match &spec.master {
@@ -190,11 +197,11 @@ impl<'k, K: Kernel> Converger<'k, K> {
         if spec.promisc && !link.promisc {
             self.now(Place::Host, Change::Promisc(index.clone(), true))?;
         }
+        if link.alias.is_empty() && link.group == shared_group(network) {
+            let alias = Owner::network_alias(network);
+            self.now(Place::Host, Change::Alias(index.clone(), alias))?;
+        }
         if spec.up && !link.up {
-            if link.alias.is_empty() && self.is_fresh(&spec.name) {
-                let alias = Owner::network_alias(network);
-                self.now(Place::Host, Change::Alias(index.clone(), alias))?;
-            }
             self.give_birth_settings(Place::Host, spec)?;
             self.now(Place::Host, Change::Up(index, true))?;
         }
@@ -206,9 +213,9 @@ impl<'k, K: Kernel> Converger<'k, K> {
     }
 
     /// Creates a shared link, or finds the one that somebody else has created in the meantime.
-    fn make_shared(&mut self, spec: &LinkSpec) -> Result<Link, Error> {
+    fn make_shared(&mut self, network: &str, spec: &LinkSpec) -> Result<Link, Error> {
         let mac = spec.mac.unwrap_or_else(|| self.kernel.random_mac());
-        let born = LinkSpec { up: false, mac: Some(mac), ..spec.clone() };
+        let born = LinkSpec { up: false, mac: Some(mac), group: shared_group(network), ..spec.clone() };
         match self.kernel.create(Place::Host, &born) {
             Ok(_) => {}
             Err(error) if error.errno == EXISTS => {

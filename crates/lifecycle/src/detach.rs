@@ -71,8 +71,13 @@ fn erase<K: Kernel>(
 ) {
     if let Some(index) = link {
         let leave = Change::Group(LinkName::Index(index), leaving_group(&owner.network));
-        // No bridge port any more, or a bridge whose spanning tree decides: then the link's end must do.
-        let _ = k.apply(Place::Host, &[leave, Change::ClosePort(LinkName::Index(index))]);
+        let answers = k.apply(Place::Host, &[leave, Change::ClosePort(LinkName::Index(index))]);
+        // Whoever still counts as an endpoint keeps what is shared. That the port could not be closed is no failure: it
+        // may be none any more, or on a bridge whose spanning tree decides; then the link's end must do.
+        match answers.into_iter().next() {
+            Some(Err(error)) if error.errno != NO_DEVICE => failures.add(Err(kernel(error))),
+            Some(_) | None => {}
+        }
     }
     failures.add(k.firewall().remove(owner, known).map_err(kernel));
     failures.add(release_if_last(k, &owner.network, spec.master.as_deref()));

@@ -143,13 +143,14 @@ impl Bridge {
         let pair = LinkSpec {
             mtu: conf.mtu,
             master: Some(conf.bridge.clone()),
-            up: true,
             ..LinkSpec::new(&port, LinkKind::Veth { peer })
         };
         let vlans = vec![VlanRange { first: conf.vlan, last: conf.vlan, native: true }];
         vec![
             Resource::Link(pair),
-            Resource::Vlans { link: port, vlans, keep_default: conf.keep_default_vlan },
+            // Before it is up: a port that is up has its VLANs.
+            Resource::Vlans { link: port.clone(), vlans, keep_default: conf.keep_default_vlan },
+            Resource::Up { place: Place::Host, link: port },
             Resource::Up { place: Place::Host, link: device.to_owned() },
         ]
     }
