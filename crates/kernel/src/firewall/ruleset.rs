@@ -1,6 +1,7 @@
 //! Our tables in the kernel: look, make true, take away, sweep. Every change is one transaction, planned from what was
-//! just seen and sent with the generation that it was seen in, so that no lock is needed and a race costs one more
-//! look.
+//! just seen and sent with the generation that it was seen in: a race with another writer costs one more look.
+
+use std::collections::HashSet;
 
 use cnm::{KernelError, Owner, OwnerTag};
 
@@ -21,6 +22,8 @@ const CHUNK: usize = 128;
 const ENOENT: i32 = 2;
 const EBUSY: i32 = 16;
 const EEXIST: i32 = 17;
+/// What the kernel says of ranges that overlap.
+const ENOTEMPTY: i32 = 39;
 
 /// Plans and commits until no other writer interferes. `plan` gives the steps, and the generation when they depend on
 /// what it saw; no steps are success.
@@ -37,7 +40,7 @@ fn transact(
         match nft.commit(generation.filter(|_| attempt < CHEAP_TRIES), &steps) {
             Ok(()) => return Ok(()),
             Err(Failure::Stale) => last = Failure::Stale,
-            Err(Failure::Refused(error)) if matches!(error.errno, ENOENT | EBUSY | EEXIST) => {
+            Err(Failure::Refused(error)) if matches!(error.errno, ENOENT | EBUSY | EEXIST | ENOTEMPTY) => {
                 // Either a race, then the next look shows it, or something that no look can show.
                 refusals += 1;
                 if refusals > REFUSALS && attempt < CHEAP_TRIES {
@@ -63,7 +66,7 @@ struct Seen {
 /// What is there of a chain.
 #[derive(Debug)]
 struct SeenChain {
-    uses: Option<u32>,
+    there: bool,
     /// Wished and found.
     companions: Vec<(Element, Option<Element>)>,
 }
@@ -89,11 +92,11 @@ fn look(nft: &mut Nft, wishes: &Wishes) -> Result<Seen, KernelError> {
     let mut answers = answers.into_iter();
     let mut next = || answers.next().unwrap_or(Answer::Absent);
     let bases = wishes.bases.iter().map(|_| next() != Answer::Absent).collect();
-    let uses: Vec<Option<u32>> = names.iter().map(|_| next().uses()).collect();
-    let mut chains = Vec::with_capacity(uses.len());
-    for (uses, companions) in uses.into_iter().zip(companions) {
+    let there: Vec<bool> = names.iter().map(|_| next() != Answer::Absent).collect();
+    let mut chains = Vec::with_capacity(there.len());
+    for (there, companions) in there.into_iter().zip(companions) {
         let companions = companions.into_iter().map(|wished| (wished, next().into_element())).collect();
-        chains.push(SeenChain { uses, companions });
+        chains.push(SeenChain { there, companions });
     }
     let elements = wishes.elements.iter().map(|_| next().into_element()).collect();
     Ok(Seen { generation, bases, chains, elements })
@@ -106,12 +109,13 @@ pub(super) fn install(nft: &mut Nft, wishes: &Wishes) -> Result<(), KernelError>
     }
     transact(nft, |nft| {
         let seen = look(nft, wishes)?;
-        Ok((Some(seen.generation), plan_install(wishes, &seen)?))
+        let steps = plan_install(nft, wishes, &seen)?;
+        Ok((Some(seen.generation), steps))
     })
 }
 
 /// The steps from what is there to what is wished.
-fn plan_install(wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>, KernelError> {
+fn plan_install(nft: &mut Nft, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>, KernelError> {
     let mut steps = Vec::new();
     for (base, there) in wishes.bases.iter().zip(&seen.bases) {
         if !there {
@@ -119,14 +123,18 @@ fn plan_install(wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>, KernelError> 
         }
     }
     for (chain, seen) in wishes.chains.iter().zip(&seen.chains) {
-        if seen.uses.is_none() {
+        if !seen.there {
             steps.extend(chain.create());
         }
         for (wished, found) in &seen.companions {
+            let found = match found {
+                None => overlapping(nft, wished, &steps)?,
+                found => found.clone(),
+            };
             match found {
                 None => steps.push(Step::AddElement(wished.clone())),
                 Some(found) if found.verdict == wished.verdict => {}
-                Some(found) => return Err(other_chain(chain, wished, found)),
+                Some(found) => return Err(conflict(nft, chain, &found)?),
             }
         }
     }
@@ -146,21 +154,44 @@ fn plan_install(wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>, KernelError> 
     Ok(steps)
 }
 
+/// An element, there or among the steps so far, that has addresses of the range `wished`. Asked by key, the kernel finds
+/// only one that holds the beginning of the range, and it does not refuse a range that encloses another: then the order
+/// in which they were made would decide which one a packet meets.
+fn overlapping(nft: &mut Nft, wished: &Element, steps: &[Step]) -> Result<Option<Element>, KernelError> {
+    let Some(end) = &wished.end else { return Ok(None) };
+    let coming = steps.iter().filter_map(|step| match step {
+        Step::AddElement(element) if element.set == wished.set => Some(element.clone()),
+        _ => None,
+    });
+    let mut all = nft.elements(wished.set)?.into_iter().chain(coming);
+    // The device comes first in a key: the ranges of another one are all before or all after.
+    Ok(all.find(|other| other.key <= *end && wished.key <= *other.end.as_ref().unwrap_or(&other.key)))
+}
+
 /// Two networks want different things of one bridge.
-fn other_chain(chain: &Chain, wished: &Element, found: &Element) -> KernelError {
-    let there = found.verdict.as_ref().and_then(|verdict| verdict.chain()).unwrap_or("something else");
-    let what = format!("lead {wished} to chain {} of {INET}", chain.name());
-    let words = match chain {
-        Chain::Guard { .. } => format!(
-            "it is guarded by chain {there}: another network, or an older configuration of this one, still has \
-             endpoints on it; \"internal\" and \"icc\" must be the same for all of them"
+fn conflict(nft: &mut Nft, chain: &Chain, found: &Element) -> Result<KernelError, KernelError> {
+    let there = found.leads_to().unwrap_or("something else");
+    let members = listed(nft, &[chain.members()])?;
+    let members = members.iter().filter(|member| member.leads_to() == Some(there));
+    let networks: Vec<&str> = members.filter_map(|member| Some(member.comment.split_once(", net: ")?.1)).collect();
+    let holders = if networks.is_empty() { "nobody".into() } else { networks.join(", ") };
+    let (what, words) = match chain {
+        Chain::Guard { device, .. } => (
+            format!("guard {device} by chain {}", chain.name()),
+            format!(
+                "it is guarded by chain {there} for {holders}; \"internal\" and \"icc\" must be the same for all networks on \
+                 a bridge, and cannot change while a network has endpoints"
+            ),
         ),
-        Chain::Outside { .. } => format!(
-            "chain {there} has it: another network on the same bridge masquerades a subnet that overlaps; give each \
-             network a bridge or a subnet of its own"
+        Chain::Outside { .. } => (
+            format!("masquerade by chain {}", chain.name()),
+            format!(
+                "chain {there} of {holders} overlaps; give each network a bridge or a subnet of its own; a subnet cannot \
+                 change while its network has endpoints"
+            ),
         ),
     };
-    KernelError::new(what, EEXIST, words)
+    Ok(KernelError::new(what, EEXIST, words))
 }
 
 /// The key is another attachment's.
@@ -176,120 +207,117 @@ fn taken(wished: &Element, found: &Element) -> KernelError {
     )
 }
 
-/// Takes away what `owner` has of `known`; with `None` the sets are listed.
+/// Takes away what `owner` alone has of `known`; with `None` the sets are listed.
 pub(super) fn remove(nft: &mut Nft, owner: &Owner, known: Option<Wishes>) -> Result<(), KernelError> {
     let tag = owner.tag();
+    let own = |owned: &OwnerTag| *owned == tag;
     match known {
-        Some(wishes) if wishes.elements.is_empty() => Ok(()),
-        Some(wishes) => erase(nft, &mut |owned| *owned == tag, wishes),
-        None => erase_listed(nft, &OWNED, &mut |owned| *owned == tag),
+        Some(wishes) => erase(nft, &own, &wishes.elements),
+        None => erase_listed(nft, &own),
     }
 }
 
-/// Takes away what the endpoints of a network share, and every chain that no other network uses.
-pub(super) fn release(nft: &mut Nft, network: &str) -> Result<(), KernelError> {
-    let tag = OwnerTag::shared(network);
-    erase_listed(nft, &SHARED, &mut |owner| *owner == tag)
-}
-
-/// Removes what endpoints of a network own that `keep` refuses, and chains that nobody uses.
+/// Removes what endpoints of a network own that `keep` refuses, and chains that no network uses.
 pub(super) fn collect(nft: &mut Nft, network: &str, keep: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
     let network = OwnerTag::of_network(network);
-    erase_listed(nft, &OWNED, &mut |tag| tag.network == network && !keep(tag))?;
+    erase_listed(nft, &|tag| tag.network == network && !keep(tag))?;
     sweep(nft)
 }
 
-fn erase_listed(
-    nft: &mut Nft,
-    sets: &[&'static Set],
-    doomed: &mut dyn FnMut(&OwnerTag) -> bool,
-) -> Result<(), KernelError> {
+/// Deletes what is found of the `doomed` endpoints.
+fn erase_listed(nft: &mut Nft, doomed: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
+    let mut elements = listed(nft, &OWNED)?;
+    elements.retain(|element| is_of(element, doomed));
+    erase(nft, doomed, &elements)
+}
+
+/// The elements of some sets, each once.
+fn listed(nft: &mut Nft, sets: &[&'static Set]) -> Result<Vec<Element>, KernelError> {
+    let mut all = Vec::new();
     for &set in sets {
-        let mut found = nft.elements(set)?;
-        found.retain(|element| OwnerTag::read(&element.comment).is_some_and(|tag| doomed(&tag)));
+        let mut elements = nft.elements(set)?;
         // A hash that grows while it is listed may show an element twice.
-        found.sort_by(|one, two| one.key.cmp(&two.key));
-        found.dedup_by(|one, two| one.key == two.key);
-        for some in found.chunks(CHUNK) {
-            erase(nft, doomed, Wishes { elements: some.to_vec(), ..Wishes::default() })?;
-        }
+        elements.sort_by(|one, two| one.key.cmp(&two.key));
+        elements.dedup_by(|one, two| one.key == two.key);
+        all.append(&mut elements);
     }
-    Ok(())
+    Ok(all)
 }
 
-/// Removes the chains that are ours and that no element leads to.
-fn sweep(nft: &mut Nft) -> Result<(), KernelError> {
-    let listed = nft.chains(INET)?;
-    let chains: Vec<Chain> =
-        listed.iter().filter(|chain| !chain.base).filter_map(|chain| Chain::parse(&chain.name)).collect();
-    for some in chains.chunks(CHUNK) {
-        erase(nft, &mut |_| false, Wishes { chains: some.to_vec(), ..Wishes::default() })?;
-    }
-    Ok(())
+/// Whether the element's owner is one of the `doomed`.
+fn is_of(element: &Element, doomed: &dyn Fn(&OwnerTag) -> bool) -> bool {
+    OwnerTag::read(&element.comment).is_some_and(|tag| doomed(&tag))
 }
 
-/// Deletes those of the elements that `doomed` says yes to, then the chains that are without use. The last user
-/// takes the chain with it in the same transaction; one who was not the last looks again afterwards, because the
-/// others may have left at the same time.
-fn erase(nft: &mut Nft, doomed: &mut dyn FnMut(&OwnerTag) -> bool, mut wishes: Wishes) -> Result<(), KernelError> {
-    wishes.bases.clear();
-    let mut again = true;
-    while again {
-        again = false;
+/// Deletes those of the elements that are still there and whose owner is still one of the `doomed`.
+fn erase(nft: &mut Nft, doomed: &dyn Fn(&OwnerTag) -> bool, elements: &[Element]) -> Result<(), KernelError> {
+    for some in elements.chunks(CHUNK) {
+        let wishes = Wishes { elements: some.to_vec(), ..Wishes::default() };
         transact(nft, |nft| {
-            let seen = look(nft, &wishes)?;
-            let own: Vec<Element> = seen
-                .elements
-                .iter()
-                .flatten()
-                .filter(|element| OwnerTag::read(&element.comment).is_some_and(|tag| doomed(&tag)))
-                .cloned()
-                .collect();
-            if learn_chains(&mut wishes, &own) {
-                // A second look for the chains that only the elements could name.
-                let seen = look(nft, &wishes)?;
-                return Ok(plan_erase(&wishes, &seen, &own, &mut again));
-            }
-            Ok(plan_erase(&wishes, &seen, &own, &mut again))
+            let there = look(nft, &wishes)?.elements.into_iter().flatten();
+            // They can be dropped whatever else has changed.
+            Ok((None, there.filter(|element| is_of(element, doomed)).map(Step::DropElement).collect()))
         })?;
     }
     Ok(())
 }
 
-/// Adds the chains that elements lead to; whether there were new ones.
-fn learn_chains(wishes: &mut Wishes, own: &[Element]) -> bool {
-    let before = wishes.chains.len();
-    for element in own {
-        let chain = element.verdict.as_ref().and_then(|verdict| verdict.chain()).and_then(Chain::parse);
-        if let Some(chain) = chain
-            && !wishes.chains.contains(&chain)
-        {
-            wishes.chains.push(chain);
-        }
+/// Takes away what the endpoints of a network share, and with it each chain that no other network uses.
+pub(super) fn release(nft: &mut Nft, network: &str) -> Result<(), KernelError> {
+    let tag = OwnerTag::shared(network);
+    let mut more = true;
+    while more {
+        transact(nft, |nft| {
+            let generation = nft.generation()?;
+            let members = listed(nft, &SHARED)?.into_iter();
+            let (mut own, mut others): (Vec<_>, Vec<_>) = members.partition(|member| is_of(member, &|one| *one == tag));
+            more = own.len() > CHUNK;
+            others.extend(own.drain(own.len().min(CHUNK)..));
+            let chains = own.iter().filter_map(Element::leads_to).filter_map(Chain::parse).collect();
+            Ok((Some(generation), plan_clear(nft, own, &others, chains)?))
+        })?;
     }
-    wishes.chains.len() > before
+    Ok(())
 }
 
-fn plan_erase(wishes: &Wishes, seen: &Seen, own: &[Element], again: &mut bool) -> (Option<u32>, Vec<Step>) {
-    let mut steps: Vec<Step> = own.iter().cloned().map(Step::DropElement).collect();
-    // Our own elements can be dropped whatever else has changed.
-    let mut generation = None;
-    *again = false;
-    for (chain, seen_chain) in wishes.chains.iter().zip(&seen.chains) {
-        let Some(uses) = seen_chain.uses else { continue };
-        let name = chain.name();
-        let leads = |element: &&Element| element.verdict.as_ref().and_then(|verdict| verdict.chain()) == Some(&name);
-        let ours = own.iter().filter(leads).count();
-        let expected = chain.rules().len() + seen_chain.own_companions().count() + ours;
-        if uses as usize <= expected {
-            generation = Some(seen.generation);
-            steps.extend(seen_chain.own_companions().cloned().map(Step::DropElement));
-            steps.push(Step::DropChain(INET, name));
-        } else if ours > 0 {
-            *again = true;
+/// Removes the chains that are ours and that no network uses: what remains when somebody else has taken members away.
+fn sweep(nft: &mut Nft) -> Result<(), KernelError> {
+    let mut more = true;
+    while more {
+        transact(nft, |nft| {
+            let generation = nft.generation()?;
+            let there = nft.chains(INET)?;
+            let chains =
+                there.iter().filter(|chain| !chain.base).filter_map(|chain| Chain::parse(&chain.name)).collect();
+            let members = listed(nft, &SHARED)?;
+            let steps = plan_clear(nft, Vec::new(), &members, chains)?;
+            more = !steps.is_empty();
+            Ok((Some(generation), steps))
+        })?;
+    }
+    Ok(())
+}
+
+/// The steps that take away the members `own`, and those of the chains that none of the `others` leads to. Members are
+/// counted, not the kernel's uses of a chain: in that number are also rules, which a person may have added or flushed.
+fn plan_clear(
+    nft: &mut Nft,
+    own: Vec<Element>,
+    others: &[Element],
+    mut chains: Vec<Chain>,
+) -> Result<Vec<Step>, KernelError> {
+    let used: HashSet<&str> = others.iter().filter_map(Element::leads_to).collect();
+    chains.retain(|chain| !used.contains(chain.name().as_str()));
+    chains.truncate(CHUNK);
+    let seen = look(nft, &Wishes { chains: chains.clone(), ..Wishes::default() })?;
+    let mut steps: Vec<Step> = own.into_iter().map(Step::DropElement).collect();
+    for (chain, seen) in chains.iter().zip(&seen.chains) {
+        steps.extend(seen.own_companions().cloned().map(Step::DropElement));
+        if seen.there {
+            steps.push(Step::DropChain(INET, chain.name()));
         }
     }
-    (generation, steps)
+    Ok(steps)
 }
 
 /// What of the wishes is missing or different.
@@ -305,7 +333,7 @@ pub(super) fn drift(nft: &mut Nft, wishes: &Wishes) -> Result<Vec<String>, Kerne
     }
     for (chain, seen) in wishes.chains.iter().zip(&seen.chains) {
         let name = chain.name();
-        if seen.uses.is_none() {
+        if !seen.there {
             drift.push(format!("chain {name} of {INET} is missing"));
         } else if nft.rules(INET, &name)?.len() < chain.rules().len() {
             drift.push(format!("chain {name} of {INET} has lost rules"));
@@ -327,9 +355,7 @@ fn different(wished: &Element, found: Option<&Element>) -> Option<String> {
     match found {
         None => Some(format!("element {wished} of {} is missing", wished.set)),
         Some(found) if found.verdict != wished.verdict => {
-            let lead = |element: &Element| {
-                element.verdict.as_ref().and_then(|verdict| verdict.chain()).unwrap_or("nothing").to_owned()
-            };
+            let lead = |element: &Element| element.leads_to().unwrap_or("nothing").to_owned();
             Some(format!("element {wished} of {} leads to {}, not {}", wished.set, lead(found), lead(wished)))
         }
         Some(_) => None,

@@ -209,16 +209,22 @@ impl Chain {
         }
     }
 
-    /// The element by which the kernel counts a network among the chain's users. Its key is known without looking.
+    /// Where its members are.
+    pub(super) const fn members(&self) -> &'static Set {
+        match self {
+            Self::Outside { .. } => &MASQ_MEMBERS,
+            Self::Guard { .. } => &GUARD_MEMBERS,
+        }
+    }
+
+    /// The element that says that a network uses the chain, and keeps it from being deleted. Its key is known without
+    /// looking.
     pub(super) fn member(&self, network: &str) -> Element {
         let name = self.name();
         let digits = format!("{}{}", OwnerTag::of_network(network), OwnerTag::digits(&name));
         let marks = (0..4).map(|at| digits.get(at * 8..at * 8 + 8).and_then(|word| u32::from_str_radix(word, 16).ok()));
         Element {
-            set: match self {
-                Self::Outside { .. } => &MASQ_MEMBERS,
-                Self::Guard { .. } => &GUARD_MEMBERS,
-            },
+            set: self.members(),
             key: marks.fold(Key::default(), |key, mark| key.bytes(&mark.unwrap_or_default().to_ne_bytes())).done(),
             end: None,
             verdict: Some(Verdict::Goto(name)),

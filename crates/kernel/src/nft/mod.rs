@@ -103,26 +103,18 @@ pub(crate) enum Answer {
     Absent,
     /// A table.
     Table,
-    /// A chain, and how many rules of its own and references from elsewhere it counts.
-    Chain(u32),
+    /// A chain.
+    Chain,
     /// An element.
     Element(Element),
 }
 
 impl Answer {
-    /// The uses of a chain.
-    pub(crate) const fn uses(&self) -> Option<u32> {
-        match self {
-            Self::Chain(uses) => Some(*uses),
-            Self::Absent | Self::Table | Self::Element(_) => None,
-        }
-    }
-
     /// The element.
     pub(crate) fn into_element(self) -> Option<Element> {
         match self {
             Self::Element(element) => Some(element),
-            Self::Absent | Self::Table | Self::Chain(_) => None,
+            Self::Absent | Self::Table | Self::Chain => None,
         }
     }
 }
@@ -151,7 +143,12 @@ impl Nft {
 
     /// Asks for the generation alone: whether there is an nf_tables that answers.
     pub(crate) fn probe(&mut self) -> Result<(), KernelError> {
-        self.ask(&[]).map(|_| ())
+        self.generation().map(|_| ())
+    }
+
+    /// The number of the last transaction: to be asked for before what a plan is made from.
+    pub(crate) fn generation(&mut self) -> Result<u32, KernelError> {
+        self.ask(&[]).map(|view| view.generation)
     }
 
     /// Asks for objects: in one send, unless there are very many.
@@ -308,7 +305,7 @@ impl Question<'_> {
 
     fn read(&self, message: &netlink::Message<'_>) -> Option<Answer> {
         match self {
-            Self::Chain(..) => read::chain(message).map(|chain| Answer::Chain(chain.uses)),
+            Self::Chain(..) => Some(Answer::Chain),
             Self::Table(_) => Some(Answer::Table),
             Self::Element(element) => read::elements(element.set, message).into_iter().next().map(Answer::Element),
         }

@@ -237,6 +237,13 @@ pub(crate) struct Element {
     pub(crate) comment: String,
 }
 
+impl Element {
+    /// The chain that it leads to.
+    pub(crate) fn leads_to(&self) -> Option<&str> {
+        self.verdict.as_ref().and_then(Verdict::chain)
+    }
+}
+
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.set.show_key(&self.key))?;

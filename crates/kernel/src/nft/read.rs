@@ -9,8 +9,6 @@ use crate::netlink::{Attributes, Message, read_text};
 pub(crate) struct ListedChain {
     pub(crate) table: String,
     pub(crate) name: String,
-    /// Its own rules and the references from elements and other chains' rules.
-    pub(crate) uses: u32,
     /// Whether it hangs on a hook.
     pub(crate) base: bool,
 }
@@ -47,7 +45,6 @@ pub(super) fn chain(message: &Message<'_>) -> Option<ListedChain> {
     Some(ListedChain {
         table: attributes.find(1).map(read_text)?,
         name: attributes.find(3).map(read_text)?,
-        uses: attributes.find(6).map_or(0, be32),
         base: attributes.find(4).is_some(),
     })
 }

@@ -3,7 +3,9 @@
 
 mod world;
 
+mod disorder;
 mod iptables;
+mod networks;
 mod nftables;
 mod reference;
 mod traffic;

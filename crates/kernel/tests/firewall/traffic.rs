@@ -1,6 +1,6 @@
 //! What happens to packets.
 
-use cnm::{Backend, Firewall};
+use cnm::{Backend, Firewall, Owner};
 use kernel::HostFirewall;
 
 use crate::world::{alone, guard, masquerade, owner, pings, run, spoof, topology};
@@ -17,12 +17,44 @@ fn masqueraded_packets_come_back_and_others_do_not() {
             firewall.install(&owner("a"), &intents).unwrap();
             assert!(pings(&left, "192.0.2.2"), "{}", run("nft list ruleset"));
             assert!(pings(&left, "2001:db8::2"), "{}", run("nft list ruleset"));
-            assert!(!pings(&right, "192.0.2.2"), "its neighbour did not ask for it");
             assert!(pings(&left, "10.1.2.4") && pings(&left, "10.1.2.1") && pings(&left, "fd00:1::4"));
+            // nftables masquerades the subnet, iptables the address.
+            let neighbour = backend == Backend::Nftables;
+            assert_eq!(pings(&right, "192.0.2.2"), neighbour);
+            assert_eq!(pings(&right, "2001:db8::2"), neighbour);
+            // Another subnet behind the same bridge did not ask for it.
+            run(&format!("ip addr add 10.9.0.1/24 dev cni0 && ip -n {right} addr add 10.9.0.4/24 dev eth0"));
+            assert!(!pings(&right, "-I 10.9.0.4 192.0.2.2"));
             firewall.remove(&owner("a"), Some(&intents)).unwrap();
-            assert!(!pings(&left, "192.0.2.2"));
+            assert_eq!(pings(&left, "192.0.2.2"), neighbour, "what is shared is there until it is released");
+            firewall.release("web").unwrap();
+            assert!(!pings(&left, "192.0.2.2") && !pings(&left, "2001:db8::2") && !pings(&right, "192.0.2.2"));
         });
     }
+}
+
+/// Two networks on one bridge and subnet: packets are masqueraded until both are gone.
+#[test]
+fn another_network_keeps_what_it_shares() {
+    alone(|| {
+        let name = topology();
+        let (left, right) = (format!("{name}left"), format!("{name}right"));
+        let mut firewall = HostFirewall::default();
+        let both = |last: u8| {
+            [format!("10.1.2.{last}/24"), format!("fd00:1::{last}/64")].map(|net| masquerade(&net, Backend::Nftables))
+        };
+        firewall.install(&owner("a"), &both(3)).unwrap();
+        firewall.install(&Owner::new("db", "b", "eth0"), &both(4)).unwrap();
+        for network in ["web", "db"] {
+            for (side, to) in
+                [(&left, "192.0.2.2"), (&right, "192.0.2.2"), (&left, "2001:db8::2"), (&right, "2001:db8::2")]
+            {
+                assert!(pings(side, to), "{network} is there: {side} to {to}");
+            }
+            firewall.release(network).unwrap();
+        }
+        assert!(!pings(&left, "192.0.2.2") && !pings(&right, "2001:db8::2"));
+    });
 }
 
 /// The reference compares with the subnet, not with the interface: another subnet behind the same bridge is outside.
@@ -39,6 +71,7 @@ fn inside_is_the_subnet_and_outside_everything_else() {
         assert!(!pings(&left, "10.9.0.4"));
         firewall.install(&owner("a"), &[masquerade("10.1.2.3/24", Backend::Nftables)]).unwrap();
         assert!(pings(&left, "10.9.0.4"), "comes from 10.9.0.1 now");
+        firewall.release("web").unwrap();
         firewall.install(&owner("a"), &[masquerade("10.1.2.3/8", Backend::Nftables)]).unwrap();
         assert!(!pings(&left, "10.9.0.4"), "inside 10.0.0.0/8");
     });
@@ -63,8 +96,9 @@ fn an_internal_network_has_no_way_out_or_in() {
             assert!(pings(&left, "10.1.2.1") && pings(&left, "10.1.2.4") && pings(&left, "fd00:1::4"));
         }
         firewall.remove(&owner("a"), Some(&intents)).unwrap();
-        assert!(!pings(&left, "192.0.2.2"), "the other endpoint still keeps the guard");
         firewall.remove(&owner("b"), None).unwrap();
+        assert!(!pings(&left, "192.0.2.2") && !pings(&world, "fd00:1::3"), "guarded until it is released");
+        firewall.release("web").unwrap();
         assert!(pings(&left, "192.0.2.2") && pings(&world, "10.1.2.3"));
     });
 }
@@ -89,7 +123,7 @@ fn isolated_endpoints_do_not_reach_each_other_through_the_host() {
         run(&format!("ip -n {left} route add 10.1.2.4/32 via 10.1.2.1"));
         shortcuts_off();
         assert!(!pings(&left, "10.1.2.4"));
-        firewall.remove(&owner("a"), Some(&intents)).unwrap();
+        firewall.release("web").unwrap();
         assert!(pings(&left, "10.1.2.4"));
     });
 }

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use cnm::{Backend, Intent, Owner};
+use cnm::{Backend, Firewall, Intent, Owner};
+use kernel::HostFirewall;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
@@ -44,9 +45,20 @@ pub(crate) fn attempt(command: &str) -> Result<String, String> {
     if output.status.success() { Ok(stdout) } else { Err(stdout + &String::from_utf8_lossy(&output.stderr)) }
 }
 
-/// The whole ruleset as nft lists it.
+/// The whole ruleset as nft lists it, but the elements of each set in order: the kernel's hashes have another at each
+/// start.
 pub(crate) fn ruleset() -> String {
-    run("nft list ruleset")
+    const NEXT: &str = ",\n\t\t\t     ";
+    let listed = run("nft list ruleset");
+    let mut parts = listed.split("elements = { ");
+    let mut sorted = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (elements, rest) = part.split_once(" }\n").unwrap();
+        let mut elements: Vec<&str> = elements.split(NEXT).collect();
+        elements.sort_unstable();
+        sorted += &format!("elements = {{ {} }}\n{rest}", elements.join(NEXT));
+    }
+    sorted
 }
 
 /// Two namespaces on a bridge of this one: `left` 10.1.2.3, `right` 10.1.2.4 behind `cni0` 10.1.2.1, and a third,
@@ -85,12 +97,39 @@ pub(crate) fn masquerade(address: &str, backend: Backend) -> Intent {
     Intent::Masquerade { device: "cni0".into(), address: address.parse().unwrap(), backend }
 }
 
+/// By nftables.
+pub(crate) fn masquerade_on(device: &str, address: &str) -> Intent {
+    Intent::Masquerade { device: device.into(), address: address.parse().unwrap(), backend: Backend::Nftables }
+}
+
 pub(crate) fn guard(device: &str, internal: bool, isolated: bool) -> Intent {
     Intent::Guard { device: device.into(), internal, isolated }
 }
 
 pub(crate) fn spoof(port: &str, mac: &str) -> Intent {
     Intent::SpoofCheck { port: port.into(), mac: mac.parse().unwrap() }
+}
+
+/// One of everything, in network `web`: dual stack, a guard, and an address check for its own port.
+pub(crate) fn all_intents(last: u8) -> Vec<Intent> {
+    vec![
+        masquerade_on("cni0", &format!("10.1.2.{last}/24")),
+        masquerade_on("cni0", &format!("fd00:1::{last:x}/64")),
+        guard("cni0", true, false),
+        spoof(&format!("veth{last}"), &format!("02:00:00:00:00:{last:02x}")),
+    ]
+}
+
+/// What remains after everything has been there once.
+pub(crate) const EMPTY: &str = include_str!("empty.nft");
+
+/// Makes the bases, so that the ruleset is [`EMPTY`].
+pub(crate) fn bases() {
+    let mut firewall = HostFirewall::default();
+    firewall.install(&owner("first"), &all_intents(200)).unwrap();
+    firewall.remove(&owner("first"), None).unwrap();
+    firewall.release("web").unwrap();
+    assert_eq!(ruleset(), EMPTY);
 }
 
 pub(crate) fn owner(container: &str) -> Owner {
