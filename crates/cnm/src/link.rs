@@ -47,6 +47,15 @@ impl LinkSpec {
             birth: Vec::new(),
         }
     }
+
+    /// Whether its other end is born in the sandbox.
+    #[must_use]
+    pub const fn peer_in_sandbox(&self) -> bool {
+        match &self.kind {
+            LinkKind::Veth { peer } => peer.in_sandbox,
+            LinkKind::Bridge { .. } => false,
+        }
+    }
 }
 
 /// The kinds of links that drivers wish for.

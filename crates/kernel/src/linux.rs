@@ -161,6 +161,9 @@ impl Kernel for Linux {
             None => 0,
         };
         let sandbox = self.sandbox.as_ref().map(Sandbox::descriptor);
+        if sandbox.is_none() && spec.peer_in_sandbox() {
+            return Err(no_sandbox());
+        }
         let socket = self.socket(place)?;
         let mut batch = socket.batch();
         rtnl::create_link(&mut batch, spec, master, sandbox);
