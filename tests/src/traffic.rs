@@ -1,14 +1,18 @@
 //! Real traffic between namespaces. It must not know who connected them.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::socket::sockopt::Ipv6MulticastHops;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn6, sendto, setsockopt, socket,
+};
 
 use crate::{Namespace, eventually};
 
@@ -96,6 +100,26 @@ impl Namespace {
             }
         });
         Echo { port, stop, worker: Some(worker) }
+    }
+
+    /// Sends a router advertisement from `device` to all nodes: "I am your router, and `prefix` (of 64 bits) is yours".
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    #[track_caller]
+    pub fn poses_as_router(&self, device: &str, prefix: Ipv6Addr) {
+        let index = u32::try_from(self.link(device).index).expect("an index fits");
+        // RFC 4861, sections 4.2 and 4.6.2: lifetime 1800 s; on-link and autonomous, valid and preferred for 3600 s.
+        let mut packet = vec![134, 0, 0, 0, 64, 0, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0];
+        packet.extend([3, 4, 64, 0xc0, 0, 0, 0x0e, 0x10, 0, 0, 0x0e, 0x10, 0, 0, 0, 0]);
+        packet.extend(prefix.octets());
+        let all_nodes = SocketAddrV6::new(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), 0, 0, index);
+        self.enter(|| {
+            let flags = SockFlag::SOCK_CLOEXEC;
+            let raw = socket(AddressFamily::Inet6, SockType::Raw, flags, SockProtocol::IcmpV6).expect("a raw socket");
+            setsockopt(&raw, Ipv6MulticastHops, &255).expect("a hop limit");
+            sendto(raw.as_raw_fd(), &packet, &SockaddrIn6::from(all_nodes), MsgFlags::empty()).expect("send");
+        });
     }
 
     /// Asks an echo server by TCP; the source address that it saw, or `None` when there is no connection.

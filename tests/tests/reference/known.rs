@@ -57,6 +57,11 @@ pub(crate) static DIFFERENCES: &[Known] = &[
         ", deleted: file /var/lib/cni/networks/",
         "an ADD that is refused makes no folder of addresses; nor does DEL",
     ),
+    known(
+        ": host sysctl net/ipv6/conf/<host end of *accept_ra",
+        "what arrives at a port is the bridge's, which refuses advertisements; the port's own stack never sees one",
+    ),
+    known("v6, added: s0 sysctl net/ipv4/conf/eth0/arp_notify", "without an IPv4 address there is nothing to announce"),
     // Errors.
     known(": result.cniVersion", "errors carry the version, as the specification says"),
     known(": result.code", "errors have the specification's code, or one of ours above 99, instead of always 999"),

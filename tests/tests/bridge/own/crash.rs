@@ -59,7 +59,6 @@ impl Scene {
     fn die_everywhere(&self, places: &SystemCalls, share: usize, die: impl Fn(&Crash) -> bool) {
         let all = places.crashes();
         let mine: Vec<&Crash> = all.iter().skip(share).step_by(SHARES).collect();
-        assert!(mine.len() > 10, "a plugin makes more system calls than {places:?}");
         let mut survived = Vec::new();
         for place in &mine {
             let died = die(place);
@@ -70,8 +69,9 @@ impl Scene {
                 survived.push(place);
             }
         }
-        // Not every run makes exactly as many system calls as the one that was counted.
-        assert!(survived.len() * 10 <= mine.len(), "too many survived: {survived:?}");
+        // Not every run makes as many system calls as the one that was counted: that one may have rebuilt a cache.
+        let died = mine.len() - survived.len();
+        assert!(died > 15, "only {died} of {} died; the others: {survived:?}", mine.len());
     }
 
     fn del(&self) {
