@@ -77,7 +77,8 @@ pub enum Need {
     },
 }
 
-/// A network driver. It describes; it never acts.
+/// A network driver. It describes; it never acts. What it does not answer is nothing: no IPAM plugin, nothing shared,
+/// nothing owned, nothing needed.
 pub trait Driver: Sized {
     /// The CNI type, e.g. `bridge`.
     const TYPE: &'static str;
@@ -94,13 +95,19 @@ pub trait Driver: Sized {
     fn parse(request: &Request, context: &Context<'_>) -> Result<Self, Error>;
 
     /// Whether the configuration names an IPAM plugin that must be asked.
-    fn ipam(&self) -> Option<&str>;
+    fn ipam(&self) -> Option<&str> {
+        None
+    }
 
     /// What the network looks like on this host.
-    fn network(&self) -> Network;
+    fn network(&self) -> Network {
+        Network::default()
+    }
 
     /// What the attachment of `owner` owns. `mac` is for the sandbox's end unless the configuration names another.
-    fn endpoint(&self, owner: &Owner, mac: Mac) -> Endpoint;
+    fn endpoint(&self, _owner: &Owner, _mac: Mac) -> Endpoint {
+        Endpoint::default()
+    }
 
     /// What a lease adds; `lease` is empty without IPAM.
     ///
@@ -109,5 +116,7 @@ pub trait Driver: Sized {
     fn wire(&self, owner: &Owner, sandbox: &str, lease: AddResult) -> Result<Wiring, Error>;
 
     /// What ADD will need.
-    fn needs(&self) -> Vec<Need>;
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
 }

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use cni::{AddResult, Error, Request};
-use cnm::{Context, Driver, Endpoint, Isolation, Mac, Need, Network, Observe, Owner, Wiring};
+use cnm::{Context, Driver, Isolation, Observe, Owner, Wiring};
 
 /// The host network. It has no keys of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,23 +21,7 @@ No keys of its own.";
         Ok(Self)
     }
 
-    fn ipam(&self) -> Option<&str> {
-        None
-    }
-
-    fn network(&self) -> Network {
-        Network::default()
-    }
-
-    fn endpoint(&self, _owner: &Owner, _mac: Mac) -> Endpoint {
-        Endpoint::default()
-    }
-
     fn wire(&self, _owner: &Owner, _sandbox: &str, _lease: AddResult) -> Result<Wiring, Error> {
         Ok(Wiring { observe: Some(Observe::Host), ..Wiring::default() })
-    }
-
-    fn needs(&self) -> Vec<Need> {
-        Vec::new()
     }
 }

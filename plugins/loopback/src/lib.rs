@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use cni::{AddResult, Error, Request};
-use cnm::{Context, Driver, Endpoint, Mac, Need, Network, Observe, Owner, Place, Resource, Wiring};
+use cnm::{Context, Driver, Endpoint, Mac, Observe, Owner, Place, Resource, Wiring};
 
 /// The loopback network. Chained behind another plugin it passes that one's result on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +20,6 @@ loopback: brings lo up in the sandbox, whatever CNI_IFNAME says. No keys of its 
         Ok(Self { previous: request.prev_result()? })
     }
 
-    fn ipam(&self) -> Option<&str> {
-        None
-    }
-
-    fn network(&self) -> Network {
-        Network::default()
-    }
-
     fn endpoint(&self, _owner: &Owner, _mac: Mac) -> Endpoint {
         let lo = Resource::Up { place: Place::Sandbox, link: "lo".into() };
         Endpoint { claim: None, resources: vec![Resource::OnlyLoopbackAddresses, lo] }
@@ -38,9 +30,5 @@ loopback: brings lo up in the sandbox, whatever CNI_IFNAME says. No keys of its 
             Some(previous) => Wiring { result: previous.clone(), ..Wiring::default() },
             None => Wiring { observe: Some(Observe::Loopback), ..Wiring::default() },
         })
-    }
-
-    fn needs(&self) -> Vec<Need> {
-        Vec::new()
     }
 }

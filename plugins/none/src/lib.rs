@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use cni::{AddResult, Error, Request};
-use cnm::{Context, Driver, Endpoint, Mac, Need, Network, Observe, Owner, Place, Resource, Wiring};
+use cnm::{Context, Driver, Endpoint, Mac, Observe, Owner, Place, Resource, Wiring};
 
 /// The none network. It has no keys of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,14 +18,6 @@ none: no network. ADD brings lo up; CHECK proves that there is nothing else. No 
         Ok(Self)
     }
 
-    fn ipam(&self) -> Option<&str> {
-        None
-    }
-
-    fn network(&self) -> Network {
-        Network::default()
-    }
-
     fn endpoint(&self, _owner: &Owner, _mac: Mac) -> Endpoint {
         let lo = Resource::Up { place: Place::Sandbox, link: "lo".into() };
         Endpoint { claim: None, resources: vec![lo, Resource::Alone] }
@@ -33,9 +25,5 @@ none: no network. ADD brings lo up; CHECK proves that there is nothing else. No 
 
     fn wire(&self, _owner: &Owner, _sandbox: &str, _lease: AddResult) -> Result<Wiring, Error> {
         Ok(Wiring { observe: Some(Observe::Loopback), ..Wiring::default() })
-    }
-
-    fn needs(&self) -> Vec<Need> {
-        Vec::new()
     }
 }

@@ -3,14 +3,12 @@
 
 use cnm::{PortFlags, VlanRange};
 
-use super::{AF_BRIDGE, DELETE_LINK, SET_LINK, link::header};
+use super::link::{IFLA_AF_SPEC, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_MODE, header};
+use super::{AF_BRIDGE, DELETE_LINK, SET_LINK};
 use crate::netlink::{Batch, flags};
 
 const IFLA_PROTINFO: u16 = 12;
-const IFLA_AF_SPEC: u16 = 26;
 const IFLA_BRPORT_STATE: u16 = 1;
-const IFLA_BRPORT_MODE: u16 = 4;
-const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
 
 const BR_STATE_DISABLED: u8 = 0;
