@@ -2,7 +2,7 @@
 
 /// A known difference.
 pub(crate) struct Known {
-    /// A key that has all of these parts, in this order, separated by `*`.
+    /// A key that has all of these parts, in this order, separated by `*`; with `$` after the last it ends there.
     pub(crate) key: &'static str,
     /// Why it is meant.
     pub(crate) reason: &'static str,
@@ -11,14 +11,16 @@ pub(crate) struct Known {
 impl Known {
     /// Whether `key` is meant.
     pub(crate) fn covers(&self, key: &str) -> bool {
+        let (pattern, to_the_end) = self.key.strip_suffix('$').map_or((self.key, false), |pattern| (pattern, true));
         let mut rest = key;
-        self.key.split('*').all(|part| match rest.find(part) {
+        let found = pattern.split('*').all(|part| match rest.find(part) {
             Some(at) => {
                 rest = &rest[at + part.len()..];
                 true
             }
             None => false,
-        })
+        });
+        found && (rest.is_empty() || !to_the_end)
     }
 }
 
@@ -30,7 +32,7 @@ const fn known(key: &'static str, reason: &'static str) -> Known {
 pub(crate) static DIFFERENCES: &[Known] = &[
     // What marks our objects.
     known(": host link *.ifalias", "links carry their owner's tag, so that DEL and GC find them without a state file"),
-    known(": host link <host end of *.group", "the network's link group marks a link from its first moment"),
+    known(": host link *.group$", "the network's link groups mark its bridge and host ends from their first moment"),
     known("link *.txqlen", "the kernel's default length of queues; the reference's library asks for 0"),
     known("file */.*.idx", "host-local's index, a cache outside the folder that the reference walks"),
     // What newer reference plugins do too (Debian has 1.1.1).
