@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 
 use cnm::KernelError;
+use nix::libc;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::statfs::{FsType, fstatfs};
 
@@ -28,7 +29,7 @@ pub struct Sandbox {
 pub enum NotASandbox {
     /// Nothing is there: the sandbox is gone.
     Missing,
-    /// A file that is no namespace: what an unmounted bind mount leaves behind.
+    /// A file that is no namespace (what an unmounted bind mount leaves behind), or one of another kind.
     NotANamespace,
     /// The caller's own namespace.
     Own,
@@ -40,11 +41,19 @@ impl fmt::Display for NotASandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("no such file or directory"),
-            Self::NotANamespace => f.write_str("the file is not a namespace"),
+            Self::NotANamespace => f.write_str("the file is not a network namespace"),
             Self::Own => f.write_str("it is the plugin's own namespace"),
             Self::Unreadable(error) => error.fmt(f),
         }
     }
+}
+
+/// Whether a namespace file is a network's (`NS_GET_NSTYPE`, ioctl_ns(2), kernel 4.11; an older one is believed).
+fn is_network(file: &File) -> bool {
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: the request takes no argument and touches no memory of ours; the descriptor is open.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+    kind == libc::CLONE_NEWNET || kind < 0
 }
 
 impl Sandbox {
@@ -58,7 +67,7 @@ impl Sandbox {
             _ => NotASandbox::Unreadable(error),
         })?;
         let kind = fstatfs(file.as_fd()).map_err(|errno| NotASandbox::Unreadable(errno.into()))?;
-        if kind.filesystem_type() != NSFS {
+        if kind.filesystem_type() != NSFS || !is_network(&file) {
             return Err(NotASandbox::NotANamespace);
         }
         let home = File::open(OWN).map_err(NotASandbox::Unreadable)?;

@@ -57,6 +57,17 @@ impl<'k, K: Kernel> Converger<'k, K> {
         Ok(found)
     }
 
+    /// A link as it is in the end. Only a bridge that somebody else made changes meanwhile: it takes its MAC from its
+    /// ports.
+    pub(crate) fn final_link(&mut self, place: Place, name: &str) -> Result<Option<Link>, KernelError> {
+        match self.link(place, name)? {
+            Some(link) if link.kind == "bridge" && !Owner::is_network_alias(&link.alias) && !self.is_fresh(name) => {
+                self.kernel.link(place, &LinkName::Index(link.index))
+            }
+            known => Ok(known),
+        }
+    }
+
     fn index(&mut self, place: Place, name: &str) -> Result<LinkName, Error> {
         let link = self.link(place, name).map_err(kernel)?;
         link.map(|link| LinkName::Index(link.index))

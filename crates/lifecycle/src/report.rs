@@ -15,7 +15,7 @@ pub(crate) fn complete<K: Kernel>(
     let mut result = wiring.result;
     for interface in &mut result.interfaces {
         let place = if interface.sandbox.is_empty() { Place::Host } else { Place::Sandbox };
-        if let Some(link) = converger.link(place, &interface.name).map_err(kernel)? {
+        if let Some(link) = converger.final_link(place, &interface.name).map_err(kernel)? {
             describe(interface, &link);
         }
     }

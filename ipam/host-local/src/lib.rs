@@ -87,6 +87,8 @@ impl Plugin for HostLocal {
             true => (held.legacy, owner.container()),
             false => (held.exact, owner.content()),
         };
+        // An ADD that was killed may have left a file that nobody else will miss.
+        session.sweep();
         let release = |address: &Address| session.release(*address, content).err();
         let mut failures: Vec<error::Error> = addresses.iter().filter_map(release).collect();
         failures.extend(session.complete().err());

@@ -44,6 +44,12 @@ impl Wishes {
         Self { elements, ..Self::default() }
     }
 
+    /// The element that every source check of the owner has, whatever the address that it allows.
+    pub(super) fn guarded_port(owner: &Owner) -> Element {
+        let key = Key::default().ifname(&owner.host_link()).done();
+        Element { set: &PORTS, key, end: None, verdict: None, comment: owner.comment() }
+    }
+
     fn spoof_check(owner: &Owner, intent: &Intent) -> Vec<Element> {
         let Intent::SpoofCheck { port, mac } = intent else { return Vec::new() };
         let element =

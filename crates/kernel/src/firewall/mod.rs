@@ -71,6 +71,12 @@ impl HostFirewall {
         }
     }
 
+    /// What nftables has lost of some intents.
+    fn nft_drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError> {
+        let wishes = Wishes::of(owner, intents);
+        if wishes.elements.is_empty() { Ok(Vec::new()) } else { ruleset::drift(self.working_nft()?, &wishes) }
+    }
+
     fn install_iptables(owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
         let addresses = masqueraded(intents, |backend| backend == Backend::Iptables);
         if addresses.is_empty() { Ok(()) } else { programs::install(owner, &addresses) }
@@ -159,22 +165,14 @@ impl Firewall for HostFirewall {
     }
 
     fn drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError> {
-        let (masquerades, others): (Vec<Intent>, Vec<Intent>) =
-            intents.iter().cloned().partition(|intent| matches!(intent, Intent::Masquerade { .. }));
-        let mut drift = Vec::new();
-        let wishes = Wishes::of(owner, &others);
-        if !wishes.elements.is_empty() {
-            drift.extend(ruleset::drift(self.working_nft()?, &wishes)?);
-        }
-        let mut lost = Vec::new();
-        let wishes = Wishes::of(owner, &masquerades);
-        if !wishes.elements.is_empty() {
-            lost.extend(ruleset::drift(self.working_nft()?, &wishes)?);
-        }
-        let addresses = masqueraded(&masquerades, |backend| backend == Backend::Iptables);
+        let by_nftables = |intent: &Intent| matches!(intent, Intent::Masquerade { backend: Backend::Nftables, .. });
+        let (masquerades, others): (Vec<Intent>, Vec<Intent>) = intents.iter().cloned().partition(by_nftables);
+        let mut drift = self.nft_drift(owner, &others)?;
+        let addresses = masqueraded(&others, |backend| backend == Backend::Iptables);
         if !addresses.is_empty() {
-            lost.extend(programs::drift(owner, &addresses)?);
+            drift.extend(programs::drift(owner, &addresses)?);
         }
+        let lost = self.nft_drift(owner, &masquerades)?;
         if !lost.is_empty() && !self.masqueraded_by_reference(owner)? {
             drift.extend(lost);
         }

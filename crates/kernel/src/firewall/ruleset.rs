@@ -22,8 +22,6 @@ const CHUNK: usize = 128;
 const ENOENT: i32 = 2;
 const EBUSY: i32 = 16;
 const EEXIST: i32 = 17;
-/// What the kernel says of ranges that overlap.
-const ENOTEMPTY: i32 = 39;
 
 /// Plans and commits until no other writer interferes. `plan` gives the steps, and the generation when they depend on
 /// what it saw; no steps are success.
@@ -40,7 +38,7 @@ fn transact(
         match nft.commit(generation.filter(|_| attempt < CHEAP_TRIES), &steps) {
             Ok(()) => return Ok(()),
             Err(Failure::Stale) => last = Failure::Stale,
-            Err(Failure::Refused(error)) if matches!(error.errno, ENOENT | EBUSY | EEXIST | ENOTEMPTY) => {
+            Err(Failure::Refused(error)) if matches!(error.errno, ENOENT | EBUSY | EEXIST) => {
                 // Either a race, then the next look shows it, or something that no look can show.
                 refusals += 1;
                 if refusals > REFUSALS && attempt < CHEAP_TRIES {
@@ -207,13 +205,22 @@ fn taken(wished: &Element, found: &Element) -> KernelError {
     )
 }
 
-/// Takes away what `owner` alone has of `known`; with `None` the sets are listed.
+/// Takes away what `owner` alone has. `known` is what the configuration says that it has; but it may have changed since,
+/// or the address of the interface may. So the port's element, whose key is certain, decides: where it is and `known`
+/// does not name all of it, the sets are listed.
 pub(super) fn remove(nft: &mut Nft, owner: &Owner, known: Option<Wishes>) -> Result<(), KernelError> {
     let tag = owner.tag();
     let own = |owned: &OwnerTag| *owned == tag;
-    match known {
-        Some(wishes) => erase(nft, &own, &wishes.elements),
-        None => erase_listed(nft, &own),
+    let Some(Wishes { elements, .. }) = known else { return erase_listed(nft, &own) };
+    let mut asked = vec![Wishes::guarded_port(owner)];
+    asked.extend(elements.iter().cloned());
+    let questions: Vec<Question<'_>> = asked.iter().map(Question::Element).collect();
+    let answers = nft.ask(&questions)?.answers;
+    let present = |answer: &Answer| *answer != Answer::Absent;
+    match (answers.iter().any(present), answers.iter().all(present)) {
+        (false, _) => Ok(()),
+        (true, true) if !elements.is_empty() => erase(nft, &own, &elements),
+        (true, _) => erase_listed(nft, &own),
     }
 }
 
