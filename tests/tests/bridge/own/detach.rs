@@ -117,9 +117,7 @@ fn the_configuration_may_have_changed_since_add() {
     let (one, _) = host.attach(&conf, "one");
     // Somebody has edited the file: another backend, no masquerading, no spoof check.
     host.del(&dual(), &one).succeeds_silently();
-    drop(one);
-    host.run("umount /run/netns/one");
-    host.run("rm /run/netns/one");
+    one.vanish();
     firewall_is_clean(&host);
     host.is_again(&before);
 }
