@@ -7,5 +7,6 @@
 mod attach;
 mod collect;
 mod keep;
+mod own;
 mod shown;
 mod stage;

@@ -77,7 +77,7 @@ fn a_lost_firewall() {
     let iptables = world().with("ipMasqBackend", "iptables");
     finds(&iptables, "iptables -t nat -F POSTROUTING", &["POSTROUTING", "10.1.2.2"]);
     finds(&lan().with("macspoofchk", true), "nft delete table bridge cnm", &["bridge cnm"]);
-    finds(&lan().with("internal", true), "nft delete table inet cnm", &["br-web"]);
+    finds(&lan().with("internal", true), "nft delete table inet cnm", &["inet cnm"]);
 }
 
 #[test]
