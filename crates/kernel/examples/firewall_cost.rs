@@ -1,63 +1,155 @@
-//! What the firewall costs, in microseconds of a call, in a network namespace of its own. Run as root:
+//! What the firewall costs, in microseconds, in a network namespace of its own: each call, and the closing of the socket
+//! after it, which is where the kernel waits after a deletion. Run as root:
 //! `cargo run --release -p kernel --example firewall_cost`. With `strace -c -e trace=sendto` it shows the sends.
 
-use std::time::Instant;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, Instant};
 
-use cnm::{Backend, Firewall, Intent, KernelError, Owner};
+use cnm::{Backend, Firewall, Intent, KernelError, Mac, Owner};
+use ipnet::IpNet;
 use kernel::HostFirewall;
 use nix::sched::{CloneFlags, unshare};
 
-const ROUNDS: usize = 400;
-
 fn main() -> Result<(), KernelError> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| KernelError::io("make a network namespace", &errno.into()))?;
+    for others in [0, 1, 100, 1000, 4000] {
+        among_networks(others)?;
+    }
+    for others in [1, 1000, 5000] {
+        among_endpoints(others)?;
+    }
+    Ok(())
+}
+
+/// `others` networks, dual stack, each on a bridge of its own.
+fn among_networks(others: u32) -> Result<(), KernelError> {
     let mut firewall = HostFirewall::default();
-    for others in [0, 100, 1000, 5000] {
-        for number in 0..others {
-            firewall.install(&Owner::new("web", format!("other{number}"), "eth0"), &[masquerade(number + 10)])?;
+    let before = kernel_memory();
+    for number in 0..others {
+        firewall.install(&owner(number), &masquerades(number))?;
+    }
+    let title = format!("{others} networks, {} KiB of the kernel's memory", kernel_memory().saturating_sub(before));
+    heading(&title, &["install", "close", "remove", "close", "release", "close"]);
+    let me = Owner::new("mine", "c1", "eth0");
+    let first = Owner::new("mine", "c0", "eth0");
+    let v4 = &masquerades(others)[..1];
+    let mut all = masquerades(others);
+    all.push(Intent::Guard { device: format!("br{others}"), internal: true, isolated: false });
+    for (what, intents) in [("IPv4", v4), ("dual stack and a guard", &all)] {
+        let mut columns = Columns::default();
+        for _ in 0..40 {
+            columns.time(0, |firewall| firewall.install(&me, intents))?;
+            columns.time(2, |firewall| firewall.remove(&me, Some(intents)))?;
+            columns.time(4, |firewall| firewall.release("mine"))?;
         }
-        let dual = Intent::Masquerade {
-            device: "cni0".into(),
-            address: ipnet::IpNet::new_assert([0xfd00, 1, 0, 0, 0, 0, 0, 3].into(), 64),
-            backend: Backend::Nftables,
-        };
-        let guard = Intent::Guard { device: "cni0".into(), internal: true, isolated: false };
-        let spoof = Intent::SpoofCheck { port: "veth0".into(), mac: cnm::Mac([2, 0, 0, 0, 0, 1]) };
-        measure(&mut firewall, &format!("{others} others: masquerade IPv4"), &[masquerade(3)])?;
-        let all = [masquerade(3), dual, guard, spoof];
-        measure(&mut firewall, &format!("{others} others: everything, dual stack"), &all)?;
-        firewall.collect("web", &|_| false)?;
+        columns.show(&format!("  first and last, {what}"));
+        firewall.install(&first, intents)?;
+        let mut columns = Columns::default();
+        for _ in 0..400 {
+            columns.time(0, |firewall| firewall.install(&me, intents))?;
+            columns.time(2, |firewall| firewall.remove(&me, Some(intents)))?;
+        }
+        columns.show(&format!("  in between, {what}"));
+        firewall.release("mine")?;
+    }
+    for number in 0..others {
+        firewall.release(&owner(number).network)?;
     }
     Ok(())
 }
 
-fn masquerade(number: u32) -> Intent {
-    let address = ipnet::IpNet::new_assert(std::net::Ipv4Addr::from(0x0a01_0000 + number).into(), 16);
-    Intent::Masquerade { device: "cni0".into(), address, backend: Backend::Nftables }
+/// `others` endpoints of the same network, with an address check each.
+fn among_endpoints(others: u32) -> Result<(), KernelError> {
+    let mut firewall = HostFirewall::default();
+    let spoof = |number: u32| Intent::SpoofCheck {
+        port: format!("veth{number}"),
+        mac: Mac([2, 0, 0, 0, (number >> 8) as u8, number as u8]),
+    };
+    let before = kernel_memory();
+    let endpoint = |number: u32| Owner::new("net0", format!("other{number}"), "eth0");
+    for number in 0..others {
+        let mut intents = masquerades(0);
+        intents.push(spoof(number));
+        firewall.install(&endpoint(number), &intents)?;
+    }
+    let title = format!("{others} endpoints, {} KiB of the kernel's memory", kernel_memory().saturating_sub(before));
+    heading(&title, &["install", "close", "remove", "close"]);
+    let me = Owner::new("net0", "c1", "eth0");
+    let mut all = masquerades(0);
+    for (what, rounds) in [("dual stack", 400), ("dual stack and address check", 40)] {
+        let mut columns = Columns::default();
+        for _ in 0..rounds {
+            columns.time(0, |firewall| firewall.install(&me, &all))?;
+            columns.time(2, |firewall| firewall.remove(&me, Some(&all)))?;
+        }
+        columns.show(&format!("  in between, {what}"));
+        all.push(spoof(others));
+    }
+    firewall.collect("net0", &|_| false)?;
+    firewall.release("net0")
 }
 
-/// One line: the median and the ninth decile of both calls.
+fn owner(number: u32) -> Owner {
+    Owner::new(format!("net{number}"), "other", "eth0")
+}
+
+fn masquerades(network: u32) -> Vec<Intent> {
+    let v4 = IpNet::new_assert(Ipv4Addr::from(0x0a00_0003 + network * 256).into(), 24);
+    let v6 = IpNet::new_assert(Ipv6Addr::from((0xfd00 << 112) + (u128::from(network) << 64) + 3).into(), 64);
+    let device = format!("br{network}");
+    [v4, v6].map(|address| Intent::Masquerade { device: device.clone(), address, backend: Backend::Nftables }).into()
+}
+
+/// What the whole machine's kernel has allocated, in KiB: slabs, large areas and what is kept for each processor. Old
+/// versions of a set of ranges are freed some time after the transaction.
+#[expect(clippy::disallowed_methods, reason = "the kernel says nothing when it has freed what it no longer needs")]
+fn kernel_memory() -> u64 {
+    std::thread::sleep(Duration::from_secs(1));
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let value = |line: &str| line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
+    let counted = |line: &&str| ["SUnreclaim:", "VmallocUsed:", "Percpu:"].iter().any(|name| line.starts_with(name));
+    text.lines().filter(counted).filter_map(value).sum()
+}
+
+/// The times of up to three calls and of the closing after each.
+#[derive(Default)]
+struct Columns([Vec<Duration>; 6]);
+
+impl Columns {
+    /// One call by a process of its own, as far as the kernel's sockets can tell.
+    fn time(
+        &mut self,
+        column: usize,
+        call: impl FnOnce(&mut HostFirewall) -> Result<(), KernelError>,
+    ) -> Result<(), KernelError> {
+        let start = Instant::now();
+        let mut firewall = HostFirewall::default();
+        call(&mut firewall)?;
+        self.0[column].push(start.elapsed());
+        let start = Instant::now();
+        drop(firewall);
+        self.0[column + 1].push(start.elapsed());
+        Ok(())
+    }
+
+    /// One line: the median and the ninth decile of each.
+    #[expect(clippy::print_stdout, reason = "the output is what an example is for")]
+    fn show(mut self, what: &str) {
+        print!("{what:<42}");
+        for times in self.0.iter_mut().filter(|times| !times.is_empty()) {
+            times.sort();
+            let at = |part: usize| times[times.len() * part / 10].as_micros();
+            print!(" {:>6} {:>6}", at(5), at(9));
+        }
+        println!();
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "the output is what an example is for")]
-fn measure(firewall: &mut HostFirewall, what: &str, intents: &[Intent]) -> Result<(), KernelError> {
-    let me = Owner::new("web", "c0ffee", "eth0");
-    let (mut install, mut remove) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        firewall.install(&me, intents)?;
-        install.push(start.elapsed());
-        let start = Instant::now();
-        firewall.remove(&me, Some(intents))?;
-        remove.push(start.elapsed());
+fn heading(title: &str, columns: &[&str]) {
+    print!("{title:<42}");
+    for column in columns {
+        print!(" {column:>13}");
     }
-    install.sort();
-    remove.sort();
-    let at = |times: &[std::time::Duration], part: usize| times[times.len() * part / 10].as_micros();
-    println!(
-        "{what:<40} install {:>5} / {:>5} µs   remove {:>5} / {:>5} µs",
-        at(&install, 5),
-        at(&install, 9),
-        at(&remove, 5),
-        at(&remove, 9)
-    );
-    Ok(())
+    println!();
 }

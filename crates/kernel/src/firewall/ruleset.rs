@@ -102,9 +102,6 @@ fn look(nft: &mut Nft, wishes: &Wishes) -> Result<Seen, KernelError> {
 
 /// Makes the wishes true.
 pub(super) fn install(nft: &mut Nft, wishes: &Wishes) -> Result<(), KernelError> {
-    if wishes.elements.is_empty() {
-        return Ok(());
-    }
     transact(nft, |nft| {
         let seen = look(nft, wishes)?;
         let steps = plan_install(nft, wishes, &seen)?;
