@@ -3,8 +3,9 @@
 //! is left; the look and the release are under the host's lock, exclusive, the installing under the same lock, shared.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use cnm::{Change, Firewall, Intent, Kernel, LinkName, Owner, Place, leaving_group, network_group};
 use kernel::{HostFirewall, Linux};
@@ -125,6 +126,10 @@ impl Port {
 
     fn attach(&mut self) {
         self.count_in(network_group(&self.owner.network));
+        self.install();
+    }
+
+    fn install(&mut self) {
         self.linux.lock(false).unwrap();
         self.linux.firewall().install(&self.owner, &self.intents).unwrap();
         self.linux.unlock();
@@ -225,5 +230,42 @@ fn the_last_leaves_while_the_next_comes() {
             thread.join().unwrap();
         }
         assert_eq!(ruleset(), EMPTY, "\n{}", ruleset());
+    });
+}
+
+/// The narrowest place of that: one comes after the last has looked, under the lock, and before it has released. It waits
+/// for the lock, then finds that what it shares is missing.
+#[test]
+fn who_comes_while_the_last_releases_waits_and_makes_its_own() {
+    alone(|| {
+        bases();
+        run("ip link add cni0 type bridge");
+        let (mut last, mut next) = (Port::new(0), Port::new(6));
+        let group = network_group(&last.owner.network);
+        for _ in 0..5 {
+            last.attach();
+            last.count_in(leaving_group(&last.owner.network));
+            last.linux.firewall().remove(&last.owner, None).unwrap();
+            last.linux.lock(true).unwrap();
+            assert!(!last.linux.has_port(last.bridge, group).unwrap());
+            next.count_in(group);
+            let (done, came) = mpsc::channel();
+            let waiting = thread::spawn(move || {
+                next.install();
+                done.send(()).unwrap();
+                next
+            });
+            let early = came.recv_timeout(Duration::from_millis(100));
+            assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout), "nobody installs while the lock is held");
+            last.linux.firewall().release(&last.owner.network).unwrap();
+            last.linux.unlock();
+            next = waiting.join().unwrap();
+            next.whole("after the release");
+            // And the other way round: one who has come in time is seen.
+            last.release_if_last();
+            next.whole("after another look");
+            next.detach(true);
+            assert_eq!(ruleset(), EMPTY);
+        }
     });
 }
