@@ -97,12 +97,18 @@ impl Linux {
         }
     }
 
-    /// Runs `work` where `place` is.
-    fn at<T>(&self, place: Place, work: impl FnOnce() -> T) -> Result<T, KernelError> {
-        match place {
-            Place::Host => Ok(work()),
-            Place::Sandbox => self.sandbox.as_ref().ok_or_else(no_sandbox)?.inside(work),
+    /// Runs `work` where `place` is. The first visit to the sandbox opens its socket, too.
+    fn at<T>(&mut self, place: Place, work: impl FnOnce() -> T) -> Result<T, KernelError> {
+        let sandbox = match place {
+            Place::Host => return Ok(work()),
+            Place::Sandbox => self.sandbox.as_ref().ok_or_else(no_sandbox)?,
+        };
+        if self.sandbox_socket.is_some() {
+            return sandbox.inside(work);
         }
+        let (socket, result) = sandbox.inside(|| (open_route_socket(), work()))?;
+        self.sandbox_socket = Some(socket?);
+        Ok(result)
     }
 
     /// Asks for one object; its absence (`absent`) is `None`.
@@ -366,14 +372,22 @@ impl Kernel for Linux {
 
     fn lock(&mut self, exclusive: bool) -> Result<(), KernelError> {
         let failed = |error: &std::io::Error| KernelError::io(format!("lock {OWN}"), error);
-        let file = File::open(OWN).map_err(|error| failed(&error))?;
+        let file = match &self.sandbox {
+            Some(sandbox) => sandbox.home(),
+            None => File::open(OWN),
+        };
+        let file = file.map_err(|error| failed(&error))?;
         if exclusive { file.lock() } else { file.lock_shared() }.map_err(|error| failed(&error))?;
         self.lock = Some(file);
         Ok(())
     }
 
     fn unlock(&mut self) {
-        self.lock = None;
+        if let Some(file) = self.lock.take() {
+            // Closing it would do where the description is not shared. Nothing is lost when neither works: the lock ends
+            // with the process.
+            let _ = file.unlock();
+        }
     }
 
     fn firewall(&mut self) -> &mut dyn Firewall {

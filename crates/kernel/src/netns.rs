@@ -86,6 +86,11 @@ impl Sandbox {
         &self.path
     }
 
+    /// The namespace that the sandbox was opened from, once more.
+    pub(crate) fn home(&self) -> io::Result<File> {
+        self.home.try_clone()
+    }
+
     /// The number that a netlink attribute takes (`IFLA_NET_NS_FD`).
     pub(crate) fn descriptor(&self) -> RawFd {
         self.file.as_raw_fd()

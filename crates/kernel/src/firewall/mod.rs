@@ -234,7 +234,8 @@ fn together(errors: Vec<KernelError>) -> Result<(), KernelError> {
 
 /// Version of the running kernel: major, minor.
 fn release() -> Option<(u32, u32)> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    let system = nix::sys::utsname::uname().ok()?;
+    let text = system.release().to_str()?;
     let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }

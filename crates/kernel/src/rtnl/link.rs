@@ -25,6 +25,8 @@ pub(super) const IFLA_AF_SPEC: u16 = 26;
 const IFLA_GROUP: u16 = 27;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_EXT_MASK: u16 = 29;
+const IFLA_NUM_TX_QUEUES: u16 = 31;
+const IFLA_NUM_RX_QUEUES: u16 = 32;
 const IFLA_LINK_NETNSID: u16 = 37;
 
 const IFLA_INFO_KIND: u16 = 1;
@@ -89,6 +91,9 @@ pub(crate) fn create_link(batch: &mut Batch, spec: &LinkSpec, master: u32, sandb
     if spec.group != 0 {
         batch.u32(IFLA_GROUP, spec.group);
     }
+    if let LinkKind::Veth { .. } = spec.kind {
+        one_queue(batch);
+    }
     batch.nest(IFLA_LINKINFO, |info| {
         info.text(IFLA_INFO_KIND, spec.kind.as_str());
         match &spec.kind {
@@ -105,6 +110,13 @@ pub(crate) fn create_link(batch: &mut Batch, spec: &LinkSpec, master: u32, sandb
     });
 }
 
+/// A veth works with one queue in each direction unless somebody raises that (`ethtool -L`, for XDP); by default the
+/// kernel (since 5.15) makes room for one for every processor, at both ends.
+fn one_queue(batch: &mut Batch) {
+    batch.u32(IFLA_NUM_TX_QUEUES, 1);
+    batch.u32(IFLA_NUM_RX_QUEUES, 1);
+}
+
 /// The other end of a veth: a whole link message without the netlink header.
 fn veth_peer(batch: &mut Batch, peer: &Peer, mtu: Option<u32>, sandbox: Option<RawFd>) {
     batch.raw(&header(0, 0, 0, 0));
@@ -115,6 +127,7 @@ fn veth_peer(batch: &mut Batch, peer: &Peer, mtu: Option<u32>, sandbox: Option<R
     if let Some(mtu) = mtu {
         batch.u32(IFLA_MTU, mtu);
     }
+    one_queue(batch);
     if let Some(descriptor) = sandbox.filter(|_| peer.in_sandbox) {
         batch.u32(IFLA_NET_NS_FD, descriptor.cast_unsigned());
     }
