@@ -44,6 +44,11 @@ pub(crate) static DIFFERENCES: &[Known] = &[
     known("ipMasq by default, deleted: host iptables", "the reference leaves the empty table"),
     // What is faster or more robust.
     known(
+        "_queues",
+        "one queue in each direction, all that a veth uses by default; the kernel makes room for one a processor (so this \
+         does not show on a machine with a single one)",
+    ),
+    known(
         ".nodad",
         "addresses of hardware addresses that we chose need no duplicate detection, and are usable at once",
     ),
