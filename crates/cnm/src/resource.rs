@@ -64,6 +64,14 @@ pub enum Resource {
     OnlyLoopbackAddresses,
 }
 
+impl Resource {
+    /// What the firewall has to do for it, if that is its kind.
+    #[must_use]
+    pub const fn intent(&self) -> Option<&Intent> {
+        if let Self::Firewall(intent) = self { Some(intent) } else { None }
+    }
+}
+
 /// An address of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address {

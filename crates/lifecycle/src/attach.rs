@@ -152,20 +152,7 @@ fn install<K: Kernel>(k: &mut K, owner: &Owner, intents: &[Intent]) -> Result<()
 
 /// The firewall's part of some resources.
 pub(crate) fn intents<'a>(lists: impl IntoIterator<Item = &'a [Resource]>) -> Vec<Intent> {
-    let all = lists.into_iter().flatten();
-    all.filter_map(|resource| match resource {
-        Resource::Firewall(intent) => Some(intent.clone()),
-        Resource::Link(_)
-        | Resource::Port { .. }
-        | Resource::Vlans { .. }
-        | Resource::Address { .. }
-        | Resource::Up { .. }
-        | Resource::Route { .. }
-        | Resource::Sysctl(_)
-        | Resource::Alone
-        | Resource::OnlyLoopbackAddresses => None,
-    })
-    .collect()
+    lists.into_iter().flatten().filter_map(Resource::intent).cloned().collect()
 }
 
 /// A port that does not forward would swallow the first packets.

@@ -131,18 +131,10 @@ fn check_claim<K: Kernel>(
 fn renamed(resources: &[Resource], from: &str, to: &str) -> Vec<Resource> {
     let mut resources = resources.to_vec();
     for resource in &mut resources {
-        match resource {
-            Resource::Port { link, .. } | Resource::Vlans { link, .. } if link == from => to.clone_into(link),
-            Resource::Link(_)
-            | Resource::Port { .. }
-            | Resource::Vlans { .. }
-            | Resource::Address { .. }
-            | Resource::Up { .. }
-            | Resource::Route { .. }
-            | Resource::Sysctl(_)
-            | Resource::Firewall(_)
-            | Resource::Alone
-            | Resource::OnlyLoopbackAddresses => {}
+        if let Resource::Port { link, .. } | Resource::Vlans { link, .. } = resource
+            && link == from
+        {
+            to.clone_into(link);
         }
     }
     resources
