@@ -229,3 +229,31 @@ pub enum Change {
     /// Removes a link.
     DeleteLink(LinkName),
 }
+
+/// Verb and object, for the error of a change that was refused: `create address 10.1.2.3/24 on eth0`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let switch = |on: &bool| if *on { "on" } else { "off" };
+        match self {
+            Self::Up(name, true) => write!(f, "bring {name} up"),
+            Self::Up(name, false) => write!(f, "take {name} down"),
+            Self::Promisc(name, on) => write!(f, "switch promiscuous mode of {name} {}", switch(on)),
+            Self::Mac(name, mac) => write!(f, "set the MAC of {name} to {mac}"),
+            Self::Mtu(name, mtu) => write!(f, "set the MTU of {name} to {mtu}"),
+            Self::Alias(name, _) => write!(f, "set the alias of {name}"),
+            Self::Group(name, group) => write!(f, "put {name} into group {group}"),
+            Self::ArpNotify(name, on) => write!(f, "switch arp_notify of {name} {}", switch(on)),
+            Self::Port(name, _) => write!(f, "set the port flags of {name}"),
+            Self::ClosePort(name) => write!(f, "close the port {name}"),
+            Self::AddVlan(name, range) => write!(f, "add VLAN {}-{} to {name}", range.first, range.last),
+            Self::DeleteVlan(name, range) => write!(f, "take VLAN {}-{} from {name}", range.first, range.last),
+            Self::AddAddress(name, address) => write!(f, "create address {} on {name}", address.net),
+            Self::DeleteAddress(name, address) => write!(f, "delete address {} from {name}", address.net),
+            Self::AddRoute(route) => match route.gateway {
+                Some(gateway) => write!(f, "create route {} via {gateway}", route.dst),
+                None => write!(f, "create route {}", route.dst),
+            },
+            Self::DeleteLink(name) => write!(f, "delete link {name}"),
+        }
+    }
+}

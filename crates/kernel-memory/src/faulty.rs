@@ -12,7 +12,6 @@ use cnm::{
 use ipnet::IpNet;
 
 use crate::EIO;
-use crate::port::describe;
 
 /// What goes wrong. Calls are counted from 1; each change of [`Kernel::apply`] is one call, and so is each of the
 /// firewall's methods.
@@ -195,7 +194,7 @@ impl<K: Kernel> Kernel for Faulty<K> {
 
     fn apply(&mut self, place: Place, changes: &[Change]) -> Vec<Result<(), KernelError>> {
         let one = |change: &Change| {
-            let what = format!("{} {place}", describe(change));
+            let what = format!("{change} {place}");
             self.pass(what, |inner| inner.apply(place, std::slice::from_ref(change)).into_iter().collect())
         };
         changes.iter().map(one).collect()

@@ -100,9 +100,8 @@ impl Kernel for Memory {
             Ok(ns) => ns,
             Err(error) => return changes.iter().map(|_| Err(error.clone())).collect(),
         };
-        let one = |change: &Change| {
-            self.change(ns, change).map_err(|refusal| refused(format!("{} {place}", describe(change)), refusal))
-        };
+        let one =
+            |change: &Change| self.change(ns, change).map_err(|refusal| refused(format!("{change} {place}"), refusal));
         changes.iter().map(one).collect()
     }
 
@@ -170,31 +169,5 @@ impl Kernel for Memory {
 
     fn firewall(&mut self) -> &mut dyn Firewall {
         &mut self.firewall
-    }
-}
-
-/// Verb and object of a change.
-pub(crate) fn describe(change: &Change) -> String {
-    let switch = |on: &bool| if *on { "on" } else { "off" };
-    match change {
-        Change::Up(name, true) => format!("bring {name} up"),
-        Change::Up(name, false) => format!("take {name} down"),
-        Change::Promisc(name, on) => format!("switch promiscuous mode of {name} {}", switch(on)),
-        Change::Mac(name, mac) => format!("set the MAC of {name} to {mac}"),
-        Change::Mtu(name, mtu) => format!("set the MTU of {name} to {mtu}"),
-        Change::Alias(name, _) => format!("set the alias of {name}"),
-        Change::ArpNotify(name, on) => format!("switch arp_notify of {name} {}", switch(on)),
-        Change::Group(name, group) => format!("put {name} into group {group}"),
-        Change::Port(name, _) => format!("set the port flags of {name}"),
-        Change::ClosePort(name) => format!("close the port {name}"),
-        Change::AddVlan(name, range) => format!("add VLAN {}-{} to {name}", range.first, range.last),
-        Change::DeleteVlan(name, range) => format!("take VLAN {}-{} from {name}", range.first, range.last),
-        Change::AddAddress(name, address) => format!("create address {} on {name}", address.net),
-        Change::DeleteAddress(name, address) => format!("delete address {} from {name}", address.net),
-        Change::AddRoute(route) => match route.gateway {
-            Some(gateway) => format!("create route {} via {gateway}", route.dst),
-            None => format!("create route {}", route.dst),
-        },
-        Change::DeleteLink(name) => format!("delete link {name}"),
     }
 }

@@ -1,6 +1,6 @@
-//! The changes of `cnm` as messages of rtnetlink, and in words.
+//! The changes of `cnm` as messages of rtnetlink.
 
-use cnm::{Change, LinkName, Place};
+use cnm::{Change, LinkName};
 
 use crate::netlink::Batch;
 use crate::rtnl;
@@ -46,31 +46,4 @@ pub(crate) fn encode(batch: &mut Batch, change: &Change, index: u32) {
         Change::AddRoute(route) => rtnl::add_route(batch, route),
         Change::DeleteLink(name) => rtnl::delete_link(batch, name),
     }
-}
-
-/// Verb and object of a change, for its error.
-pub(crate) fn describe(change: &Change, place: Place) -> String {
-    let switch = |on: &bool| if *on { "on" } else { "off" };
-    let what = match change {
-        Change::Up(name, true) => format!("bring {name} up"),
-        Change::Up(name, false) => format!("take {name} down"),
-        Change::Promisc(name, on) => format!("switch promiscuous mode of {name} {}", switch(on)),
-        Change::Mac(name, mac) => format!("set the MAC of {name} to {mac}"),
-        Change::Mtu(name, mtu) => format!("set the MTU of {name} to {mtu}"),
-        Change::Alias(name, _) => format!("set the alias of {name}"),
-        Change::Group(name, group) => format!("put {name} into group {group}"),
-        Change::ArpNotify(name, on) => format!("switch arp_notify of {name} {}", switch(on)),
-        Change::Port(name, _) => format!("set the port flags of {name}"),
-        Change::ClosePort(name) => format!("close the port {name}"),
-        Change::AddVlan(name, range) => format!("add VLAN {}-{} to {name}", range.first, range.last),
-        Change::DeleteVlan(name, range) => format!("take VLAN {}-{} from {name}", range.first, range.last),
-        Change::AddAddress(name, address) => format!("create address {} on {name}", address.net),
-        Change::DeleteAddress(name, address) => format!("delete address {} from {name}", address.net),
-        Change::AddRoute(route) => match route.gateway {
-            Some(gateway) => format!("create route {} via {gateway}", route.dst),
-            None => format!("create route {}", route.dst),
-        },
-        Change::DeleteLink(name) => format!("delete link {name}"),
-    };
-    format!("{what} {place}")
 }

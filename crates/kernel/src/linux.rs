@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::change::{describe, encode, index_needed};
+use crate::change::{encode, index_needed};
 use crate::netlink::{self, Batch, Message, Netlink, Refusal};
 use crate::netns::OWN;
 use crate::rtnl;
@@ -53,12 +53,6 @@ impl Linux {
             seen: Vec::new(),
             lock: None,
         })
-    }
-
-    /// The path of the sandbox as the caller gave it.
-    #[must_use]
-    pub fn sandbox(&self) -> Option<&Sandbox> {
-        self.sandbox.as_ref()
     }
 
     fn socket(&mut self, place: Place) -> Result<&mut Netlink, KernelError> {
@@ -209,7 +203,7 @@ impl Kernel for Linux {
                 Some(LinkName::Index(index)) => Ok(*index),
                 Some(name @ LinkName::Name(_)) => match self.link(place, name) {
                     Ok(Some(link)) => Ok(link.index),
-                    Ok(None) => Err(KernelError::new(describe(change, place), Errno::ENODEV as i32, "")),
+                    Ok(None) => Err(KernelError::new(format!("{change} {place}"), Errno::ENODEV as i32, "")),
                     Err(error) => Err(error),
                 },
                 None => Ok(0),
@@ -239,7 +233,7 @@ impl Kernel for Linux {
         let judge = |(change, index): (&Change, Result<u32, KernelError>)| {
             index?;
             match answers.next() {
-                Some(Err(refusal)) => Err(refused(describe(change, place), refusal)),
+                Some(Err(refusal)) => Err(refused(format!("{change} {place}"), refusal)),
                 Some(Ok(())) | None => Ok(()),
             }
         };

@@ -80,12 +80,6 @@ impl Sandbox {
         Ok(Self { path: path.to_owned(), file, home })
     }
 
-    /// The path as the caller gave it.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     /// The namespace that the sandbox was opened from, once more.
     pub(crate) fn home(&self) -> io::Result<File> {
         self.home.try_clone()
