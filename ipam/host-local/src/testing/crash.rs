@@ -103,79 +103,17 @@ fn sound(data: &Path, context: &str) {
     assert!(!store.paths.temporary.exists() && !store.paths.inner.exists(), "{context}: a temporary file is left");
 }
 
-#[test]
-fn add_dies_at_every_call() {
+/// Lets `act` meet `fault` at its first call, its second, and so on until it gets through, from every starting state, and
+/// looks at what is left.
+fn at_every_call(verb: &str, fault: Fault, act: impl Fn(&Path, &Store<Faulty>, &str)) {
     for before in ALL {
         for at in 0..=CALLS {
             assert!(at < CALLS, "endless");
             let data = tempfile::tempdir().expect("a directory");
             prepare(data.path(), before);
-            let store = store(data.path(), Faulty::new(at, Fault::Crash));
-            let _killed = add(&store, "new");
-            let struck = store.files.struck();
-            sound(data.path(), &format!("ADD, {before:?}, dead at call {at}"));
-            if !struck {
-                break;
-            }
-        }
-    }
-}
-
-#[test]
-fn del_dies_at_every_call() {
-    for before in ALL {
-        for at in 0..=CALLS {
-            assert!(at < CALLS, "endless");
-            let data = tempfile::tempdir().expect("a directory");
-            prepare(data.path(), before);
-            let store = store(data.path(), Faulty::new(at, Fault::Crash));
-            let _killed = del(&store, "one");
-            let struck = store.files.struck();
-            sound(data.path(), &format!("DEL, {before:?}, dead at call {at}"));
-            if !struck {
-                break;
-            }
-        }
-    }
-}
-
-#[test]
-fn add_fails_at_every_call_and_leaves_nothing() {
-    const EIO: i32 = 5;
-    const ENOSPC: i32 = 28;
-    for errno in [EIO, ENOSPC] {
-        for before in ALL {
-            for at in 0..=CALLS {
-                assert!(at < CALLS, "endless");
-                let data = tempfile::tempdir().expect("a directory");
-                prepare(data.path(), before);
-                let context = format!("ADD, {before:?}, errno {errno} at call {at}");
-                let store = store(data.path(), Faulty::new(at, Fault::Error(errno)));
-                let result = add(&store, "new");
-                let ours = reservations(data.path()).values().filter(|content| *content == "new\r\neth0").count();
-                assert_eq!(ours, result.map_or(0, |given| given.len()), "{context}");
-                let struck = store.files.struck();
-                sound(data.path(), &context);
-                if !struck {
-                    break;
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn del_fails_at_every_call_and_can_be_repeated() {
-    for before in ALL {
-        for at in 0..=CALLS {
-            assert!(at < CALLS, "endless");
-            let data = tempfile::tempdir().expect("a directory");
-            prepare(data.path(), before);
-            let context = format!("DEL, {before:?}, EIO at call {at}");
-            let store = store(data.path(), Faulty::new(at, Fault::Error(5)));
-            let result = del(&store, "one");
-            let left = reservations(data.path()).values().filter(|content| *content == "one\r\neth0").count();
-            assert!(result.is_err() || left == 0, "{context}: success with {left} left");
+            let context = format!("{verb}, {before:?}, {fault:?} at call {at}");
+            let store = store(data.path(), Faulty::new(at, fault));
+            act(data.path(), &store, &context);
             let struck = store.files.struck();
             sound(data.path(), &context);
             if !struck {
@@ -183,6 +121,46 @@ fn del_fails_at_every_call_and_can_be_repeated() {
             }
         }
     }
+}
+
+/// How many reservations an owner has.
+fn held_by(data: &Path, owner: &str) -> usize {
+    reservations(data).values().filter(|content| *content == owner).count()
+}
+
+#[test]
+fn add_dies_at_every_call() {
+    at_every_call("ADD", Fault::Crash, |_, store, _| {
+        let _killed = add(store, "new");
+    });
+}
+
+#[test]
+fn del_dies_at_every_call() {
+    at_every_call("DEL", Fault::Crash, |_, store, _| {
+        let _killed = del(store, "one");
+    });
+}
+
+#[test]
+fn add_fails_at_every_call_and_leaves_nothing() {
+    const EIO: i32 = 5;
+    const ENOSPC: i32 = 28;
+    for errno in [EIO, ENOSPC] {
+        at_every_call("ADD", Fault::Error(errno), |data, store, context| {
+            let result = add(store, "new");
+            assert_eq!(held_by(data, "new\r\neth0"), result.map_or(0, |given| given.len()), "{context}");
+        });
+    }
+}
+
+#[test]
+fn del_fails_at_every_call_and_can_be_repeated() {
+    at_every_call("DEL", Fault::Error(5), |data, store, context| {
+        let result = del(store, "one");
+        let left = held_by(data, "one\r\neth0");
+        assert!(result.is_err() || left == 0, "{context}: success with {left} left");
+    });
 }
 
 #[test]
