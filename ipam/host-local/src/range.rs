@@ -77,8 +77,8 @@ impl Range {
 
     /// How many addresses can be given, the gateway aside; saturating.
     pub(crate) fn usable(&self) -> u128 {
-        let span = (self.end.0 - self.start.0).saturating_add(1);
-        span - u128::from(self.contains(self.gateway))
+        // In this order: all of ::/0 is one more than fits, without its gateway it fits.
+        (self.end.0 - self.start.0).saturating_add(u128::from(!self.contains(self.gateway)))
     }
 }
 
@@ -275,6 +275,13 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn the_whole_of_ipv6_is_a_range() {
+        let wish = wish("::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "");
+        let range = Range::new(&wish).expect("a range");
+        assert_eq!(range.usable(), u128::MAX);
+    }
+
     proptest! {
         #[test]
         fn a_range_lies_in_its_subnet_or_is_refused(
@@ -290,8 +297,10 @@ mod tests {
             prop_assert!(range.usable() >= range.end.0 - range.start.0);
             // Each address is searched exactly once, whatever the hint says.
             let stretches = set.stretches(Some(Address::from(last)));
-            let total = stretches.iter().fold(0_u128, |sum, part| sum.wrapping_add(part.to.0 - part.from.0 + 1));
-            prop_assert_eq!(total, range.end.0 - range.start.0 + 1);
+            // All of ::/0 is 2^128 addresses: 0 on both sides.
+            let count = |from: Address, to: Address| (to.0 - from.0).wrapping_add(1);
+            let total = stretches.iter().fold(0_u128, |sum, part| sum.wrapping_add(count(part.from, part.to)));
+            prop_assert_eq!(total, count(range.start, range.end));
         }
     }
 }
