@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::{KernelError, Mac, Owner, OwnerTag};
+use crate::{KernelError, Mac, Owner, OwnerTag, Share};
 
 /// One thing that the firewall does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,30 @@ pub trait Firewall {
     /// # Errors
     /// What could not be removed, after everything was tried.
     fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError>;
+
+    /// Removes what `owner` has for one plugin of its chain, in every backend, the reference plugin's leftovers of the same
+    /// attachment included. The others' share stays. Never removes what carries another owner's tag. Absent is success.
+    ///
+    /// # Errors
+    /// What could not be removed, after everything was tried.
+    fn withdraw(&mut self, _owner: &Owner, _share: Share) -> Result<(), KernelError> {
+        Ok(())
+    }
+
+    /// The same for the attachments of `network` whose tag `keep` refuses, and for what only the container's id names
+    /// when `keep_container` refuses that.
+    ///
+    /// # Errors
+    /// What could not be removed, after everything was tried.
+    fn collect_share(
+        &mut self,
+        _network: &str,
+        _share: Share,
+        _keep: &dyn Fn(&OwnerTag) -> bool,
+        _keep_container: &dyn Fn(&str) -> bool,
+    ) -> Result<(), KernelError> {
+        Ok(())
+    }
 
     /// Removes what the endpoints of `network` share. Only for the last of them: the caller holds the host's lock,
     /// exclusive, and has seen under it that no endpoint is left, so that one who attaches at the same time either was

@@ -1,11 +1,12 @@
 //! What we mean: the container network model of Docker as plain values.
 //!
 //! A [`Driver`] turns a configuration into descriptions: what its [`Network`] looks like on this host,
-//! what an [`Endpoint`] owns, what a lease adds. `lifecycle` makes them true through a [`Kernel`];
-//! nothing here opens, sends or writes anything.
+//! what an [`Endpoint`] owns, what a lease adds; a [`Chained`] plugin says what it adds to that. `lifecycle` makes them
+//! true through a [`Kernel`]; nothing here opens, sends or writes anything.
 
 #![forbid(unsafe_code)]
 
+mod chained;
 mod driver;
 mod firewall;
 mod kernel;
@@ -15,6 +16,7 @@ mod owner;
 mod resource;
 mod satisfy;
 
+pub use chained::{Adjustment, Chained, Share, Trace};
 pub use driver::{Context, Driver, Endpoint, Isolation, Need, Network, Observe, Wiring};
 pub use firewall::{Backend, Firewall, Intent};
 pub use kernel::{Kernel, KernelError, Place, RouteLookup};

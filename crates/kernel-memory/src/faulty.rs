@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use cnm::{
     Backend, Change, Claimed, Firewall, Intent, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Owner, OwnerTag,
-    Place, Route, RouteLookup,
+    Place, Route, RouteLookup, Share,
 };
 use ipnet::IpNet;
 
@@ -270,6 +270,23 @@ impl<K: Kernel> Firewall for Faulty<K> {
     fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError> {
         let what = format!("remove the firewall elements of {}", owner.container);
         self.pass(what, |inner| inner.firewall().remove(owner, known))
+    }
+
+    fn withdraw(&mut self, owner: &Owner, share: Share) -> Result<(), KernelError> {
+        let what = format!("withdraw {share:?} of {}", owner.container);
+        self.pass(what, |inner| inner.firewall().withdraw(owner, share))
+    }
+
+    fn collect_share(
+        &mut self,
+        network: &str,
+        share: Share,
+        keep: &dyn Fn(&OwnerTag) -> bool,
+        keep_container: &dyn Fn(&str) -> bool,
+    ) -> Result<(), KernelError> {
+        self.pass(format!("collect {share:?} of {network}"), |inner| {
+            inner.firewall().collect_share(network, share, keep, keep_container)
+        })
     }
 
     fn release(&mut self, network: &str) -> Result<(), KernelError> {

@@ -9,7 +9,7 @@ use cnm::{
 
 use crate::converge::Converger;
 use crate::detach::undo;
-use crate::errors::{EXISTS, NO_DEVICE, kernel};
+use crate::errors::{EXISTS, NO_DEVICE, kernel, undone};
 use crate::{Ipam, report};
 
 /// How often a bridge that vanishes between ensuring and claiming (a garbage collector's work) is made anew.
@@ -31,14 +31,7 @@ pub fn attach<D: Driver, K: Kernel>(
     let mut converger = Converger::new(kernel);
     let claimed = claim(driver, &mut converger, owner, &endpoint)?;
     let outcome = wire(driver, &mut converger, ipam, owner, sandbox, &endpoint, claimed);
-    outcome.map_err(|cause| match undo(driver, kernel, ipam, owner, claimed) {
-        Ok(()) => cause,
-        Err(left) => {
-            let more = format!("and the clean-up failed: {left}");
-            let details = if cause.details.is_empty() { more } else { format!("{}; {more}", cause.details) };
-            cause.with_details(details)
-        }
-    })
+    outcome.map_err(|cause| undone(cause, undo(driver, kernel, ipam, owner, claimed)))
 }
 
 /// Ensures the network and claims the endpoint in it: one message creates both ends of its link, or fails because
@@ -140,7 +133,7 @@ fn wire<D: Driver, K: Kernel>(
 
 /// Installs the firewall's part. The lock keeps the last endpoint of the network that leaves at the same time from
 /// taking away what was just found to be there; see `detach`.
-fn install<K: Kernel>(k: &mut K, owner: &Owner, intents: &[Intent]) -> Result<(), Error> {
+pub(crate) fn install<K: Kernel>(k: &mut K, owner: &Owner, intents: &[Intent]) -> Result<(), Error> {
     if intents.is_empty() {
         return Ok(());
     }

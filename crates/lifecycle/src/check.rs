@@ -8,7 +8,7 @@ use cnm::{
 use crate::Ipam;
 use crate::attach::intents;
 use crate::converge::{Converger, expect_satisfied};
-use crate::errors::{drift, kernel};
+use crate::errors::{DRIFT, drift, kernel};
 
 /// Compares the attachment of `owner` with its description and with `previous`.
 ///
@@ -64,14 +64,16 @@ pub fn check<D: Driver, K: Kernel>(
     let mut intents = intents([&endpoint.resources[..], &wiring.endpoint[..]]);
     // Before an upgrade its source check was made by the reference plugins, in their tables.
     intents.retain(|intent| !(made_by_reference && matches!(intent, Intent::SpoofCheck { .. })));
+    check_firewall(converger.kernel, owner, &intents)
+}
+
+/// What the firewall should do for an attachment.
+pub(crate) fn check_firewall<K: Kernel>(k: &mut K, owner: &Owner, intents: &[Intent]) -> Result<(), Error> {
     if intents.is_empty() {
         return Ok(());
     }
-    let differences = converger.kernel.firewall().drift(owner, &intents).map_err(kernel)?;
-    match differences.into_iter().next() {
-        Some(difference) => Err(Error::new(crate::errors::DRIFT, difference)),
-        None => Ok(()),
-    }
+    let differences = k.firewall().drift(owner, intents).map_err(kernel)?;
+    differences.into_iter().next().map_or(Ok(()), |difference| Err(Error::new(DRIFT, difference)))
 }
 
 fn missing(object: String) -> Error {
@@ -161,7 +163,7 @@ fn check_result<K: Kernel>(converger: &mut Converger<'_, K>, owner: &Owner, prev
 }
 
 /// Every resource that CHECK can see for itself; the firewall's are asked for together.
-fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources: &[Resource]) -> Result<(), Error> {
+pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources: &[Resource]) -> Result<(), Error> {
     for resource in resources {
         match resource {
             Resource::Link(spec) => {

@@ -30,6 +30,14 @@ pub(crate) fn drift(drift: &Drift) -> Error {
     Error::new(DRIFT, drift.to_string())
 }
 
+/// Why an ADD failed, and what its undoing could not remove.
+pub(crate) fn undone(cause: Error, outcome: Result<(), Error>) -> Error {
+    let Err(left) = outcome else { return cause };
+    let more = format!("and the clean-up failed: {left}");
+    let details = if cause.details.is_empty() { more } else { format!("{}; {more}", cause.details) };
+    cause.with_details(details)
+}
+
 /// All failures of a verb that goes on after each: the first one's code, every message.
 #[derive(Debug, Default)]
 pub(crate) struct Failures(Vec<Error>);

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod attach;
+mod call;
+mod chained;
 mod check;
 mod collect;
 mod converge;
@@ -17,6 +19,7 @@ mod serve;
 mod status;
 
 pub use attach::attach;
+pub use chained::{ChainedPlugin, adjust, check_adjustment, collect_traces, withdraw};
 pub use check::check;
 pub use collect::collect;
 pub use detach::detach;

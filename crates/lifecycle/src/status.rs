@@ -11,7 +11,13 @@ use crate::errors::kernel;
 /// # Errors
 /// 50 when it cannot; 51 when running endpoints suffer as well.
 pub fn status<D: Driver, K: Kernel>(driver: &D, k: &mut K, ipam: Option<&dyn Ipam>) -> Result<(), Error> {
-    for need in driver.needs() {
+    serve_needs(k, driver.needs())?;
+    ipam.map_or(Ok(()), Ipam::status)
+}
+
+/// Whether everything is there that a driver or a chained plugin needs.
+pub(crate) fn serve_needs<K: Kernel>(k: &mut K, needs: Vec<Need>) -> Result<(), Error> {
+    for need in needs {
         match need {
             Need::Firewall(backend) => {
                 k.firewall().usable(backend).map_err(|error| Error::new(Code::NotAvailable, error.to_string()))?
@@ -48,5 +54,5 @@ pub fn status<D: Driver, K: Kernel>(driver: &D, k: &mut K, ipam: Option<&dyn Ipa
             }
         }
     }
-    ipam.map_or(Ok(()), Ipam::status)
+    Ok(())
 }

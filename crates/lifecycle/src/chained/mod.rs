@@ -1,0 +1,97 @@
+//! The verbs of a chained plugin: it claims nothing, it adds to what the chain has made so far. As for drivers,
+//! undoing is DEL's own code, and DEL needs the owner's name only.
+
+mod plugin;
+
+use std::collections::HashSet;
+
+use cni::{AddResult, Attachment, Error};
+use cnm::{Chained, Kernel, Owner, OwnerTag, Trace};
+
+use crate::attach::{install, intents};
+use crate::check::{check_firewall, expect_all};
+use crate::converge::Converger;
+use crate::errors::{Failures, kernel, undone};
+
+pub use plugin::ChainedPlugin;
+
+/// ADD: adds what the plugin describes to the attachment of `owner`, which `previous` tells of.
+///
+/// # Errors
+/// The cause; nothing of it is left then, or the details say what could not be removed.
+pub fn adjust<C: Chained, K: Kernel>(
+    plugin: &C,
+    k: &mut K,
+    owner: &Owner,
+    sandbox: &str,
+    previous: AddResult,
+) -> Result<AddResult, Error> {
+    let adjustment = plugin.adjust(owner, sandbox, previous)?;
+    let mut converger = Converger::new(k);
+    converger.ensure(&owner.network, &adjustment.network)?;
+    let outcome = converger
+        .configure(&adjustment.endpoint)
+        .and_then(|()| install(converger.kernel, owner, &intents([&adjustment.endpoint[..]])));
+    match outcome {
+        Ok(()) => Ok(adjustment.result),
+        Err(cause) => Err(undone(cause, withdraw(plugin, k, owner))),
+    }
+}
+
+/// DEL: erases what the attachment of `owner` may have left. Absent is success.
+///
+/// # Errors
+/// Everything that could not be removed, after all was tried.
+pub fn withdraw<C: Chained, K: Kernel>(plugin: &C, k: &mut K, owner: &Owner) -> Result<(), Error> {
+    let mut failures = Failures::default();
+    for trace in plugin.traces(owner) {
+        failures.add(match trace {
+            Trace::Firewall(share) => k.firewall().withdraw(owner, share).map_err(kernel),
+        });
+    }
+    failures.verdict()
+}
+
+/// CHECK: compares what the plugin describes with the kernel. One-sided, as for drivers.
+///
+/// # Errors
+/// The first object that is missing or different.
+pub fn check_adjustment<C: Chained, K: Kernel>(
+    plugin: &C,
+    k: &mut K,
+    owner: &Owner,
+    sandbox: &str,
+    previous: AddResult,
+) -> Result<(), Error> {
+    let adjustment = plugin.adjust(owner, sandbox, previous)?;
+    let mut converger = Converger::new(k);
+    expect_all(&mut converger, &adjustment.network)?;
+    expect_all(&mut converger, &adjustment.endpoint)?;
+    check_firewall(converger.kernel, owner, &intents([&adjustment.endpoint[..]]))
+}
+
+/// GC: erases what attachments of `network` have left that are not `valid`.
+///
+/// # Errors
+/// Every failure, after all was tried.
+pub fn collect_traces<C: Chained, K: Kernel>(
+    plugin: &C,
+    k: &mut K,
+    network: &str,
+    valid: &[Attachment],
+) -> Result<(), Error> {
+    let owner = |one: &Attachment| Owner::new(network, one.container_id.as_str(), one.ifname.as_str());
+    let tags: HashSet<OwnerTag> = valid.iter().map(|one| owner(one).tag()).collect();
+    let containers: HashSet<&str> = valid.iter().map(|one| one.container_id.as_str()).collect();
+    let mut failures = Failures::default();
+    // Nobody's traces show which kinds there are.
+    for trace in plugin.traces(&Owner::new(network, "", "")) {
+        failures.add(match trace {
+            Trace::Firewall(share) => k
+                .firewall()
+                .collect_share(network, share, &|tag| tags.contains(tag), &|id| containers.contains(id))
+                .map_err(kernel),
+        });
+    }
+    failures.verdict()
+}
