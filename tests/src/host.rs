@@ -2,20 +2,23 @@
 
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::{fs, thread};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::namespace::SEARCH_PATH;
+use crate::process::remedy;
 use crate::{Attached, Call, Conf, Namespace, Outcome, Sandbox, Snapshot, Suite, eventually};
 
 /// The address of the host on its uplink, and of the world beyond it, for either family.
 const UPLINK: [(&str, &str, &str); 2] =
     [("-4", "198.51.100.1/24", "198.51.100.2/24"), ("-6", "2001:db8:51::1/64", "2001:db8:51::2/64")];
 
-/// A fresh network and mount namespace: no links but `lo`, no rules, forwarding off, `/run`, `/var/lib/cni` and
-/// `/etc/cni` empty. Probes come from [`Namespace`]. Its end is verified: a process left in it is a failure.
+/// A fresh network and mount namespace: no links but `lo`, no rules, forwarding off, `/run`, `/var/lib/cni`, `/etc/cni`
+/// and the folders of the container runtimes empty. Probes come from [`Namespace`]. Its end is verified: a process left in it is a failure.
 #[derive(Debug)]
 pub struct Host {
     namespace: Namespace,
@@ -66,6 +69,27 @@ impl Host {
         let namespace = Arc::new(self.namespace.sandbox(name));
         self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&namespace));
         Sandbox::new(namespace)
+    }
+
+    /// The sandbox that a real runtime made at `path`, under a name for messages and snapshots. Processes in it are the
+    /// runtime's: the end of this host does not ask for them.
+    ///
+    /// # Panics
+    /// When there is no namespace.
+    #[must_use]
+    #[track_caller]
+    pub fn adopt(&self, name: &str, path: &str) -> Sandbox {
+        Sandbox::at(Arc::new(self.namespace.adopt(name, path)), path)
+    }
+
+    /// A program must be installed.
+    ///
+    /// # Panics
+    /// With the command that installs it.
+    #[track_caller]
+    pub fn requires(&self, program: &str) {
+        let found = SEARCH_PATH.split(':').any(|folder| Path::new(folder).join(program).is_file());
+        assert!(found, "{program} is missing; {}", remedy(program));
     }
 
     /// `count` sandboxes named `s0`, `s1`, …

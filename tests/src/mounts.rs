@@ -7,9 +7,14 @@ use std::path::Path;
 use nix::mount::{MsFlags, mount};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-/// Makes the calling thread's (new) mount namespace private and covers whatever a plugin may write with empty
-/// folders: `/run`, `/var/lib/cni`, `/etc/cni`. `/sys` is mounted afresh so that `/sys/class/net` shows the thread's
-/// network namespace, and `/proc` too where its sysctls are read-only (containers).
+/// What plugins and runtimes write to, besides `/run`: parents and names.
+const FOLDERS: &[(&str, &[&str])] =
+    &[("/var/lib", &["cni", "containers", "containerd"]), ("/etc", &["cni", "containers"])];
+
+/// Makes the calling thread's (new) mount namespace private and covers whatever a plugin or a runtime may write with
+/// empty folders: `/run` and [`FOLDERS`]. `/sys` is mounted afresh so that `/sys/class/net` shows the thread's
+/// network namespace, and `/proc` too where its sysctls are read-only (containers). The control groups stay where they
+/// are: real runtimes put containers into them.
 ///
 /// # Errors
 /// What could not be mounted.
@@ -22,19 +27,34 @@ pub(crate) fn cover() -> Result<(), String> {
         mount(Some("/run"), "/var/run", none, MsFlags::MS_BIND, none)
             .map_err(|error| format!("mount /run on /var/run: {error}"))?;
     }
-    for (parent, name) in [("/var/lib", "cni"), ("/etc", "cni")] {
-        let folder = Path::new(parent).join(name);
-        if !folder.is_dir() {
-            overlay(Path::new(parent), name)?;
+    for (parent, names) in FOLDERS {
+        let parent = Path::new(parent);
+        let missing: Vec<&str> = names.iter().copied().filter(|name| !parent.join(name).is_dir()).collect();
+        if !missing.is_empty() {
+            overlay(parent, &missing)?;
         }
-        fresh("tmpfs", &folder)?;
+        for name in *names {
+            fresh("tmpfs", &parent.join(name))?;
+        }
     }
-    fresh("sysfs", Path::new("/sys"))?;
+    afresh_but_for_control_groups()?;
     let flags = statvfs("/proc/sys").map_err(|error| format!("look at /proc/sys: {error}"))?.flags();
     if flags.contains(FsFlags::ST_RDONLY) {
         fresh("proc", Path::new("/proc"))?;
     }
     fs::create_dir_all("/run/netns").map_err(|error| format!("create /run/netns: {error}"))
+}
+
+/// Mounts `/sys` afresh and moves the mounts below `/sys/fs/cgroup` into it.
+fn afresh_but_for_control_groups() -> Result<(), String> {
+    let (groups, aside, none) = ("/sys/fs/cgroup", "/run/.cover-cgroup", None::<&str>);
+    fs::create_dir(aside).map_err(|error| format!("create {aside}: {error}"))?;
+    mount(Some(groups), aside, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
+        .map_err(|error| format!("mount {groups} on {aside}: {error}"))?;
+    fresh("sysfs", Path::new("/sys"))?;
+    mount(Some(aside), groups, none, MsFlags::MS_MOVE, none)
+        .map_err(|error| format!("move {aside} to {groups}: {error}"))?;
+    fs::remove_dir(aside).map_err(|error| format!("remove {aside}: {error}"))
 }
 
 /// Mounts a new file system of `kind` over `folder`.
@@ -44,9 +64,9 @@ fn fresh(kind: &str, folder: &Path) -> Result<(), String> {
         .map_err(|error| format!("mount {kind} on {}: {error}", folder.display()))
 }
 
-/// Makes the folder `name` below `parent` without touching the machine's own `parent`.
-fn overlay(parent: &Path, name: &str) -> Result<(), String> {
-    let upper = format!("/run/.cover-{name}-{}", parent.display().to_string().replace('/', "-"));
+/// Makes the folders `names` below `parent` without touching the machine's own `parent`.
+fn overlay(parent: &Path, names: &[&str]) -> Result<(), String> {
+    let upper = format!("/run/.cover{}", parent.display().to_string().replace('/', "-"));
     let work = format!("{upper}-work");
     for folder in [&upper, &work] {
         fs::create_dir(folder).map_err(|error| format!("create {folder}: {error}"))?;
@@ -54,7 +74,11 @@ fn overlay(parent: &Path, name: &str) -> Result<(), String> {
     let options = format!("lowerdir={},upperdir={upper},workdir={work}", parent.display());
     let overlay = Some("overlay");
     mount(overlay, parent, overlay, MsFlags::empty(), Some(options.as_str())).map_err(|error| {
-        format!("cover {}: {error}; mend it with: mkdir {}/{name}", parent.display(), parent.display())
+        let folders: Vec<String> = names.iter().map(|name| parent.join(name).display().to_string()).collect();
+        format!("cover {}: {error}; mend it with: mkdir {}", parent.display(), folders.join(" "))
     })?;
-    fs::create_dir(parent.join(name)).map_err(|error| format!("create {}/{name}: {error}", parent.display()))
+    for name in names {
+        fs::create_dir(parent.join(name)).map_err(|error| format!("create {}/{name}: {error}", parent.display()))?;
+    }
+    Ok(())
 }

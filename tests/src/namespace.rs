@@ -65,6 +65,16 @@ impl Namespace {
         Self::with(name, Arc::clone(&self.mount), net.unwrap_or_else(|why| panic!("sandbox {name}: {why}")))
     }
 
+    /// The network namespace that somebody else mounted on `path` of this one's mount namespace.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    pub(crate) fn adopt(&self, name: &str, path: &str) -> Self {
+        let net = self.enter(|| File::open(path)).unwrap_or_else(|error| panic!("open {path}: {error}"));
+        Self::with(name, Arc::clone(&self.mount), net)
+    }
+
     #[track_caller]
     fn with(label: &str, mount: Arc<File>, net: File) -> Self {
         let data = net.metadata().expect("an open namespace can be looked at");
@@ -124,6 +134,17 @@ impl Namespace {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             prepare(&mut command);
             Running::start(&mut command, input)
+        })
+    }
+
+    /// Starts a program with these arguments, which may hold white space; its output is collected.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[track_caller]
+    pub fn launches(&self, program: &str, arguments: &[&str]) -> Running {
+        self.start(program, None, |command| {
+            command.args(arguments);
         })
     }
 

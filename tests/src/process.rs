@@ -162,7 +162,7 @@ fn collect(command: String, mut child: Child, input: Option<Vec<u8>>) -> std::io
 }
 
 /// The command that installs a tool, on Debian.
-fn remedy(program: &str) -> String {
+pub(crate) fn remedy(program: &str) -> String {
     let name = program.rsplit('/').next().unwrap_or(program);
     let package = match name {
         "ip" | "bridge" | "ss" => "iproute2",
@@ -171,7 +171,13 @@ fn remedy(program: &str) -> String {
         "ping" => "iputils-ping",
         "strace" => "strace",
         "tcpdump" => "tcpdump",
+        "containerd" | "ctr" => "containerd",
+        "runc" => "runc",
+        "podman" => "podman",
+        "conntrack" => "conntrack",
+        "iperf3" => "iperf3",
+        "busybox" => "busybox-static",
         _ => return format!("is {program} there and executable?"),
     };
-    format!("mend it with: apt-get install {package}")
+    format!("mend it with: apt-get install --no-install-recommends {package}")
 }

@@ -20,6 +20,11 @@ impl Sandbox {
         Self { namespace, path }
     }
 
+    /// A sandbox that a real runtime made, at a path of its choice.
+    pub(crate) fn at(namespace: Arc<Namespace>, path: &str) -> Self {
+        Self { namespace, path: path.into() }
+    }
+
     /// What `CNI_NETNS` says.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -83,8 +83,18 @@ impl Namespace {
     #[must_use]
     #[track_caller]
     pub fn echo(&self) -> Echo {
+        self.echo_on(0)
+    }
+
+    /// Starts an echo server in here, on this port; 0 for a free one.
+    ///
+    /// # Panics
+    /// When that fails, e.g. because the port is taken.
+    #[must_use]
+    #[track_caller]
+    pub fn echo_on(&self, port: u16) -> Echo {
         let (listener, socket) = self.enter(|| {
-            let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).expect("listen on TCP");
+            let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).expect("listen on TCP");
             let port = listener.local_addr().expect("a listener has an address").port();
             let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)).expect("listen on UDP");
             (listener, socket)
@@ -125,7 +135,13 @@ impl Namespace {
     /// Asks an echo server by TCP; the source address that it saw, or `None` when there is no connection.
     #[must_use]
     pub fn asks_tcp(&self, server: IpAddr, echo: &Echo) -> Option<IpAddr> {
-        let target = SocketAddr::new(server, echo.port);
+        self.asks_tcp_at(SocketAddr::new(server, echo.port))
+    }
+
+    /// Asks whatever answers at `target` by TCP, e.g. an echo server behind a published port; the source address that
+    /// it saw, or `None` when there is no connection.
+    #[must_use]
+    pub fn asks_tcp_at(&self, target: SocketAddr) -> Option<IpAddr> {
         let mut stream = self.enter(|| TcpStream::connect_timeout(&target, ANSWER)).ok()?;
         stream.set_read_timeout(Some(ANSWER)).ok()?;
         let mut text = String::new();
@@ -136,10 +152,16 @@ impl Namespace {
     /// Asks an echo server by UDP; the source address that it saw, or `None` when there is no answer.
     #[must_use]
     pub fn asks_udp(&self, server: IpAddr, echo: &Echo) -> Option<IpAddr> {
-        let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        self.asks_udp_at(SocketAddr::new(server, echo.port))
+    }
+
+    /// Asks whatever answers at `target` by UDP; the source address that it saw, or `None` when there is no answer.
+    #[must_use]
+    pub fn asks_udp_at(&self, target: SocketAddr) -> Option<IpAddr> {
+        let any = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         let socket = self.enter(|| UdpSocket::bind(any)).ok()?;
         socket.set_read_timeout(Some(ANSWER)).ok()?;
-        socket.send_to(b"who am I?", SocketAddr::new(server, echo.port)).ok()?;
+        socket.send_to(b"who am I?", target).ok()?;
         let mut buffer = [0; 64];
         let (length, _) = socket.recv_from(&mut buffer).ok()?;
         std::str::from_utf8(buffer.get(..length)?).ok()?.parse().ok()
