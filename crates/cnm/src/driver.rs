@@ -10,11 +10,41 @@ pub struct Context<'a> {
     pub preferred_backend: &'a dyn Fn() -> Backend,
 }
 
-/// What the network owns on this host: shared by its endpoints, ensured by every ADD, never rolled back.
+/// What the network owns on this host: shared by its endpoints, ensured by every ADD.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
     /// In the order in which they become true.
     pub resources: Vec<Resource>,
+    /// When its links go.
+    pub lifetime: Lifetime,
+    /// How its endpoints are found: what they share goes with the last of them.
+    pub members: Members,
+}
+
+/// When the links of a network go that we made for it: bridges, parents, tunnels. What its endpoints share in the firewall
+/// always goes with the last of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Lifetime {
+    /// They stay, as the reference's bridge does, until GC finds no valid attachment. ADD takes no lock for them and
+    /// never rolls them back.
+    #[default]
+    Stays,
+    /// They go with the last endpoint, by DEL, GC or the undoing of a failed ADD. ADD ensures and claims under the host's
+    /// lock, shared, so that one who comes keeps what one who leaves would take away. No other network may have them.
+    LastEndpoint,
+}
+
+/// How the endpoints of a network that are left on this host are found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Members {
+    /// They cannot be, because they leave no trace on the host.
+    #[default]
+    Untraceable,
+    /// Ports of this bridge in the network's group (`network_group`).
+    Ports {
+        /// Name of the bridge.
+        bridge: String,
+    },
 }
 
 /// What exactly one attachment owns before it has addresses.

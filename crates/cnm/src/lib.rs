@@ -17,11 +17,11 @@ mod resource;
 mod satisfy;
 
 pub use chained::{Adjustment, Chained, Share, Trace};
-pub use driver::{Context, Driver, Endpoint, Isolation, Need, Network, Observe, Wiring};
+pub use driver::{Context, Driver, Endpoint, Isolation, Lifetime, Members, Need, Network, Observe, Wiring};
 pub use firewall::{Backend, Firewall, Intent};
 pub use kernel::{Kernel, KernelError, Place, RouteLookup};
 pub use link::{Change, Claimed, Link, LinkKind, LinkName, LinkSpec, Peer, PortFlags, VlanRange};
 pub use mac::Mac;
-pub use owner::{Owner, OwnerTag, leaving_group, network_group, shared_group};
+pub use owner::{Owner, OwnerTag, is_shared_group, leaving_group, network_group, shared_group};
 pub use resource::{Address, Resource, Route, Sysctl};
 pub use satisfy::{Drift, satisfies};

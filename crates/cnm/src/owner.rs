@@ -37,6 +37,12 @@ pub fn shared_group(network: &str) -> u32 {
     network_group(network) & 0x1fff_ffff | 0x6000_0000
 }
 
+/// Whether a group is [`shared_group`] of some network.
+#[must_use]
+pub const fn is_shared_group(group: u32) -> bool {
+    group >> 29 == 0x6000_0000 >> 29
+}
+
 /// The identity of one attachment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner {
@@ -216,6 +222,10 @@ mod tests {
         assert!(owner.alias(&["10.0.0.1/8".parse().unwrap()]).len() <= 255);
         assert!(Owner::network_alias(&owner.network).len() <= 255);
         assert_ne!(network_group("a"), 0);
+        for network in ["a", "b", "web"] {
+            assert!(is_shared_group(shared_group(network)), "{network}");
+            assert!(!is_shared_group(network_group(network)) && !is_shared_group(leaving_group(network)), "{network}");
+        }
     }
 
     #[test]

@@ -3,13 +3,14 @@
 
 use cni::{AddResult, Error};
 use cnm::{
-    Change, Driver, Endpoint, Intent, Kernel, KernelError, Link, LinkKind, LinkName, LinkSpec, Owner, Place, Resource,
-    Sysctl,
+    Change, Driver, Endpoint, Intent, Kernel, KernelError, Lifetime, Link, LinkKind, LinkName, LinkSpec, Network,
+    Owner, Place, Resource, Sysctl,
 };
 
 use crate::converge::Converger;
 use crate::detach::undo;
 use crate::errors::{EXISTS, NO_DEVICE, kernel, undone};
+use crate::shared::release_if_last;
 use crate::{Ipam, report};
 
 /// How often a bridge that vanishes between ensuring and claiming (a garbage collector's work) is made anew.
@@ -34,8 +35,7 @@ pub fn attach<D: Driver, K: Kernel>(
     outcome.map_err(|cause| undone(cause, undo(driver, kernel, ipam, owner, claimed)))
 }
 
-/// Ensures the network and claims the endpoint in it: one message creates both ends of its link, or fails because
-/// one of the names is taken, and then whoever has it is left alone. Gives the index of the host's end.
+/// Ensures the network and claims the endpoint in it. Gives the index of the host's end.
 fn claim<D: Driver, K: Kernel>(
     driver: &D,
     converger: &mut Converger<'_, K>,
@@ -43,6 +43,27 @@ fn claim<D: Driver, K: Kernel>(
     endpoint: &Endpoint,
 ) -> Result<Option<u32>, Error> {
     let network = driver.network();
+    match network.lifetime {
+        Lifetime::Stays => claim_in(&network, converger, owner, endpoint),
+        Lifetime::LastEndpoint => {
+            converger.refuse_others();
+            converger.kernel.lock(false).map_err(kernel)?;
+            let outcome = claim_in(&network, converger, owner, endpoint);
+            converger.kernel.unlock();
+            // Nothing of the endpoint is there; but it may have made the network, and nobody else be in it.
+            outcome.map_err(|cause| undone(cause, release_if_last(converger.kernel, &owner.network, &network)))
+        }
+    }
+}
+
+/// One message creates both ends of the endpoint's link, or fails because one of the names is taken, and then whoever has
+/// it is left alone.
+fn claim_in<K: Kernel>(
+    network: &Network,
+    converger: &mut Converger<'_, K>,
+    owner: &Owner,
+    endpoint: &Endpoint,
+) -> Result<Option<u32>, Error> {
     let mut tries = CLAIM_TRIES;
     loop {
         converger.ensure(&owner.network, &network.resources)?;

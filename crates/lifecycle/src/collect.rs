@@ -3,14 +3,11 @@
 use std::collections::HashSet;
 
 use cni::{Attachment, Error};
-use cnm::{
-    Change, Driver, Kernel, Link, LinkKind, LinkName, Mac, Owner, OwnerTag, Place, Resource, leaving_group,
-    network_group, shared_group,
-};
+use cnm::{Driver, Kernel, Lifetime, Link, Mac, Owner, OwnerTag, Place, leaving_group, network_group};
 
 use crate::Ipam;
-use crate::detach::release_if_last;
-use crate::errors::{Failures, NO_DEVICE, kernel};
+use crate::errors::{Failures, kernel};
+use crate::shared::{delete_all, delete_unused, release_if_last};
 
 /// Collects the garbage of `network`.
 ///
@@ -41,9 +38,10 @@ pub fn collect<D: Driver, K: Kernel>(
         failures.add(k.firewall().collect(network, &|tag| tags.contains(tag)).map_err(kernel));
         let containers: HashSet<&str> = valid.iter().map(|one| one.container_id.as_str()).collect();
         failures.add(k.firewall().collect_containers(network, &|id| containers.contains(id)).map_err(kernel));
-        failures.add(release_if_last(k, network, claim.master.as_deref()));
-        if valid.is_empty() {
-            failures.add(delete_unused(k, network, &driver.network().resources));
+        let shared = driver.network();
+        failures.add(release_if_last(k, network, &shared));
+        if valid.is_empty() && shared.lifetime == Lifetime::Stays {
+            failures.add(delete_unused(k, network, &shared.resources));
         }
     }
     failures.add(ipam.map_or(Ok(()), |ipam| ipam.gc(valid)));
@@ -60,49 +58,4 @@ fn is_dead(link: &Link, network: &str, kind: &str, valid: &HashSet<String>) -> b
         && named
         && !foreign
         && !valid.contains(&link.name)
-}
-
-fn delete_all<K: Kernel>(k: &mut K, links: &[&Link]) -> Result<(), Error> {
-    let changes: Vec<Change> = links.iter().map(|link| Change::DeleteLink(LinkName::Index(link.index))).collect();
-    let mut failures = Failures::default();
-    for answer in k.apply(Place::Host, &changes) {
-        failures.add(match answer {
-            Err(error) if error.errno != NO_DEVICE => Err(kernel(error)),
-            Ok(()) | Err(_) => Ok(()),
-        });
-    }
-    failures.verdict()
-}
-
-/// Devices that we made for the network (group and alias say so) and that nobody uses any more: ports of the bridge that
-/// the endpoints shared, and the bridge when it has no others.
-fn delete_unused<K: Kernel>(k: &mut K, network: &str, resources: &[Resource]) -> Result<(), Error> {
-    let mut failures = Failures::default();
-    for resource in resources {
-        let Resource::Link(spec) = resource else { continue };
-        let LinkKind::Bridge { .. } = spec.kind else { continue };
-        let found = k.link(Place::Host, &LinkName::Name(spec.name.clone())).and_then(|bridge| {
-            let Some(bridge) = bridge else { return Ok(None) };
-            let ports = k.links(Place::Host, bridge.index)?;
-            Ok(Some((bridge, ports)))
-        });
-        match found {
-            Ok(Some((bridge, ports))) => {
-                let (shared, others): (Vec<&Link>, Vec<&Link>) =
-                    ports.iter().partition(|port| port.group == shared_group(network));
-                let cleared = delete_all(k, &shared);
-                // A port that stayed would not be found again without its bridge.
-                let unused = others.is_empty() && cleared.is_ok();
-                failures.add(cleared);
-                let marked = bridge.alias == Owner::network_alias(network);
-                let half_made = bridge.alias.is_empty() && bridge.group == shared_group(network);
-                if unused && (marked || half_made) {
-                    failures.add(delete_all(k, &[&bridge]));
-                }
-            }
-            Ok(None) => {}
-            Err(error) => failures.add(Err(kernel(error))),
-        }
-    }
-    failures.verdict()
 }

@@ -3,8 +3,8 @@
 
 use cni::{Code, Error};
 use cnm::{
-    Address, Change, Kernel, KernelError, Link, LinkName, LinkSpec, Owner, Place, Resource, Route, Sysctl, satisfies,
-    shared_group,
+    Address, Change, Kernel, KernelError, Link, LinkName, LinkSpec, Owner, Place, Resource, Route, Sysctl,
+    is_shared_group, satisfies, shared_group,
 };
 
 use crate::errors::{EXISTS, NO_ENTRY, NOT_SUPPORTED, drift, kernel};
@@ -23,11 +23,18 @@ pub(crate) struct Converger<'k, K> {
     pub(crate) kernel: &'k mut K,
     known: Vec<Known>,
     pending: Vec<(Place, Change)>,
+    /// Shared links may be no other network's.
+    alone: bool,
 }
 
 impl<'k, K: Kernel> Converger<'k, K> {
     pub(crate) fn new(kernel: &'k mut K) -> Self {
-        Self { kernel, known: Vec::new(), pending: Vec::new() }
+        Self { kernel, known: Vec::new(), pending: Vec::new(), alone: false }
+    }
+
+    /// From now on a shared link that is another network's is refused.
+    pub(crate) const fn refuse_others(&mut self) {
+        self.alone = true;
     }
 
     /// Notes a link that the caller has made.
@@ -204,6 +211,12 @@ impl<'k, K: Kernel> Converger<'k, K> {
         satisfies(&link, &wanted, Place::Host, master).map_err(|difference| {
             Error::config(format!("{:?} already exists but {}", spec.name, difference.difference))
         })?;
+        if self.alone
+            && let Some(other) = other_network(&link, network)
+        {
+            return Err(Error::config(format!("{:?} already exists but belongs to {other}", spec.name))
+                .with_details("give each network devices of its own, or remove the other network first"));
+        }
         let index = LinkName::Index(link.index);
         if spec.promisc && !link.promisc {
             self.now(Place::Host, Change::Promisc(index.clone(), true))?;
@@ -351,6 +364,16 @@ impl<'k, K: Kernel> Converger<'k, K> {
         }
         Ok(())
     }
+}
+
+/// Which other network than `network` we made a shared link for, if any.
+fn other_network(link: &Link, network: &str) -> Option<String> {
+    let half_made = link.alias.is_empty() && is_shared_group(link.group) && link.group != shared_group(network);
+    if half_made {
+        return Some("another network".into());
+    }
+    let marked = Owner::is_network_alias(&link.alias) && link.alias != Owner::network_alias(network);
+    marked.then(|| format!("the network of the alias {:?}", link.alias))
 }
 
 /// A kernel without a feature says so in words that a person understands.

@@ -3,13 +3,14 @@
 
 use cni::{AddResult, Error, Interface, Ip};
 use cnm::{
-    Change, Driver, Intent, Kernel, Link, LinkKind, LinkName, LinkSpec, Mac, Owner, OwnerTag, Place, Resource,
-    leaving_group, network_group,
+    Change, Driver, Intent, Kernel, Link, LinkKind, LinkName, LinkSpec, Mac, Network, Owner, OwnerTag, Place, Resource,
+    leaving_group,
 };
 
 use crate::Ipam;
 use crate::attach::intents;
 use crate::errors::{Failures, NO_DEVICE, kernel};
+use crate::shared::release_if_last;
 
 /// Detaches `owner`. `previous` is the result that the runtime kept, if it did.
 ///
@@ -33,7 +34,8 @@ pub fn detach<D: Driver, K: Kernel>(
             });
             let known = link.as_ref().and_then(|link| from_alias(driver, owner, previous, link));
             let known = known.or_else(|| previous.and_then(|result| intents_of_lease(driver, owner, result)));
-            erase(kernel, owner, spec, link.map(|link| link.index), known.as_deref(), &mut failures);
+            let link = link.map(|link| link.index);
+            erase(kernel, owner, &driver.network(), link, known.as_deref(), &mut failures);
         }
         None if kernel.has_sandbox() => failures.add(take_down(kernel, &endpoint.resources)),
         None => {}
@@ -51,8 +53,8 @@ pub(crate) fn undo<D: Driver, K: Kernel>(
     claimed: Option<u32>,
 ) -> Result<(), Error> {
     let mut failures = Failures::default();
-    if let Some(spec) = driver.endpoint(owner, Mac([0; 6])).claim {
-        erase(kernel, owner, &spec, claimed, None, &mut failures);
+    if driver.endpoint(owner, Mac([0; 6])).claim.is_some() {
+        erase(kernel, owner, &driver.network(), claimed, None, &mut failures);
     }
     failures.add(ipam.map_or(Ok(()), Ipam::del));
     failures.verdict()
@@ -64,7 +66,7 @@ pub(crate) fn undo<D: Driver, K: Kernel>(
 fn erase<K: Kernel>(
     k: &mut K,
     owner: &Owner,
-    spec: &LinkSpec,
+    network: &Network,
     link: Option<u32>,
     known: Option<&[Intent]>,
     failures: &mut Failures,
@@ -80,35 +82,9 @@ fn erase<K: Kernel>(
         }
     }
     failures.add(k.firewall().remove(owner, known).map_err(kernel));
-    failures.add(release_if_last(k, &owner.network, spec.master.as_deref()));
+    failures.add(release_if_last(k, &owner.network, network));
     if let Some(index) = link {
         failures.add(delete(k, index));
-    }
-}
-
-/// Removes what the endpoints of a network share when none is left. Two who leave at the same time have both left the
-/// group before they look, so one of them sees nobody. One who attaches at the same time either is seen, or gets the
-/// lock afterwards and finds that what it shares is missing.
-pub(crate) fn release_if_last<K: Kernel>(k: &mut K, network: &str, master: Option<&str>) -> Result<(), Error> {
-    if has_endpoint(k, network, master)? {
-        return Ok(());
-    }
-    k.lock(true).map_err(kernel)?;
-    let outcome = match has_endpoint(k, network, master) {
-        Ok(true) => Ok(()),
-        Ok(false) => k.firewall().release(network).map_err(kernel),
-        Err(error) => Err(error),
-    };
-    k.unlock();
-    outcome
-}
-
-/// Whether the bridge has a port of this network.
-fn has_endpoint<K: Kernel>(k: &mut K, network: &str, master: Option<&str>) -> Result<bool, Error> {
-    let Some(master) = master else { return Ok(false) };
-    match k.link(Place::Host, &LinkName::Name(master.to_owned())).map_err(kernel)? {
-        Some(bridge) => k.has_port(bridge.index, network_group(network)).map_err(kernel),
-        None => Ok(false),
     }
 }
 

@@ -16,6 +16,7 @@ mod ipam;
 mod network_plugin;
 mod report;
 mod serve;
+mod shared;
 mod status;
 
 pub use attach::attach;

@@ -11,8 +11,8 @@ mod variables;
 
 use cni::{AddResult, Error, Interface, Request};
 use cnm::{
-    Address, Context, Driver, Endpoint, Intent, LinkKind, LinkSpec, Mac, Need, Network, Owner, Peer, Place, PortFlags,
-    Resource, VlanRange, Wiring, network_group,
+    Address, Context, Driver, Endpoint, Intent, LinkKind, LinkSpec, Mac, Members, Need, Network, Owner, Peer, Place,
+    PortFlags, Resource, VlanRange, Wiring, network_group,
 };
 use conf::Conf;
 
@@ -49,7 +49,8 @@ preserveDefaultVlan, ipam, dns; and beyond the reference plugin:
             birth: variables::no_router_advertisements(&conf.bridge),
             ..LinkSpec::new(&conf.bridge, LinkKind::Bridge { vlan_filtering: conf.vlan_filtering })
         };
-        Network { resources: vec![Resource::Link(bridge)] }
+        let members = Members::Ports { bridge: conf.bridge.clone() };
+        Network { resources: vec![Resource::Link(bridge)], members, ..Network::default() }
     }
 
     fn endpoint(&self, owner: &Owner, mac: Mac) -> Endpoint {
