@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod chained;
+pub mod configuration;
 mod driver;
 mod firewall;
+pub mod interface;
 mod kernel;
 mod link;
 mod mac;

@@ -2,10 +2,11 @@
 
 use cni::json::Node;
 use cni::{Command, Dns, Error, Request};
+use cnm::configuration::{MacSource, link_name, mtu, wanted_mac};
 use cnm::{Backend, Context, Mac, VlanRange};
 
-/// The kernel's smallest IPv4 MTU and a veth's largest (`ETH_MIN_MTU`, `ETH_MAX_MTU`), bytes.
-const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
+/// Who may ask for the MAC of the sandbox's end; the last wins.
+const MAC_SOURCES: &[MacSource] = &[MacSource::Arguments, MacSource::ArgsCni, MacSource::RuntimeConfig];
 /// VLAN ids that a port can carry (IEEE 802.1Q; 0 and 4095 are reserved).
 const VLAN_IDS: std::ops::RangeInclusive<i64> = 1..=4094;
 
@@ -52,7 +53,7 @@ impl Conf {
         let trunk = conf.get("vlanTrunk")?;
         let internal = conf.flag("internal")?;
         let this = Self {
-            bridge: bridge_name(&conf)?,
+            bridge: link_name(&conf, "bridge")?.unwrap_or("cni0").to_owned(),
             is_gateway: default_route || conf.flag("isGateway")?,
             default_route,
             force_address: conf.flag("forceAddress")?,
@@ -64,7 +65,7 @@ impl Conf {
             spoof_check: conf.flag("macspoofchk")?,
             dad: conf.flag("enabledad")?,
             stay_down: conf.flag("disableContainerInterface")?,
-            mac: mac(request)?,
+            mac: wanted_mac(request, MAC_SOURCES)?,
             vlan,
             vlans: vlans(&conf, vlan)?,
             vlan_filtering: vlan != 0 || trunk.is_some(),
@@ -109,21 +110,6 @@ impl Conf {
     }
 }
 
-fn bridge_name(conf: &Node<'_>) -> Result<String, Error> {
-    let name = conf.text("bridge")?.unwrap_or("cni0");
-    if name.len() > 15
-        || name == "."
-        || name == ".."
-        || name.contains(['/', ':', '%'])
-        || name.contains(char::is_whitespace)
-    {
-        return Err(
-            conf.refuse("bridge", "expected an interface name of at most 15 bytes without / : % and white space")
-        );
-    }
-    Ok(name.to_owned())
-}
-
 /// The backend that masquerades, if any. An unknown one is an error even where it is not needed.
 fn masquerade(conf: &Node<'_>, context: &Context<'_>, internal: bool) -> Result<Option<Backend>, Error> {
     let wanted = conf.flag("ipMasq")? && !internal;
@@ -134,35 +120,6 @@ fn masquerade(conf: &Node<'_>, context: &Context<'_>, internal: bool) -> Result<
         Some(other) => {
             Err(conf.reject("ipMasqBackend", format!("unknown ipmasq backend {other:?} (nftables or iptables)")))
         }
-    }
-}
-
-fn mtu(conf: &Node<'_>) -> Result<Option<u32>, Error> {
-    match conf.integer("mtu")? {
-        None | Some(0) => Ok(None),
-        Some(value) => match u32::try_from(value).ok().filter(|mtu| MTU.contains(mtu)) {
-            Some(mtu) => Ok(Some(mtu)),
-            None => Err(conf.refuse("mtu", format!("expected 0 or {} to {} bytes", MTU.start(), MTU.end()))),
-        },
-    }
-}
-
-/// `CNI_ARGS` < `args.cni.mac` < `runtimeConfig.mac`.
-fn mac(request: &Request) -> Result<Option<Mac>, Error> {
-    let arguments = request.cni_args(&["MAC"])?;
-    let mut found = arguments.get("MAC").filter(|text| !text.is_empty()).map(|text| ("CNI_ARGS: MAC", text));
-    if let Some(text) = request.args_cni()?.as_ref().map(|node| node.text("mac")).transpose()?.flatten() {
-        found = Some(("args.cni.mac", text));
-    }
-    if let Some(text) = request.runtime_config()?.as_ref().map(|node| node.text("mac")).transpose()?.flatten() {
-        found = Some(("runtimeConfig.mac", text));
-    }
-    let Some((path, text)) = found else { return Ok(None) };
-    match text.parse::<Mac>() {
-        Ok(mac) if mac.is_assignable() => Ok(Some(mac)),
-        Ok(_) => Err(Error::config(format!("{path}: an interface cannot have the MAC address {text:?}"))
-            .with_details("it must be unicast (an even first byte) and not all zero")),
-        Err(error) => Err(Error::config(format!("{path}: {error}, got {text:?}"))),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use cni::{AddResult, Error, Ip, Route};
+use cnm::interface::leads_out;
 use ipnet::IpNet;
 
 use crate::conf::Conf;
@@ -27,7 +28,7 @@ pub(crate) fn complete(conf: &Conf, lease: &mut AddResult) -> Result<(), Error> 
     if conf.internal {
         // No way out: what leads through the host would end in a drop.
         let ips = lease.ips.clone();
-        lease.routes.retain(|route| !leads_through_host(route, &ips));
+        lease.routes.retain(|route| !leads_out(route, &ips));
     } else if conf.default_route {
         add_default_routes(lease);
     }
@@ -53,31 +54,6 @@ fn add_default_routes(lease: &mut AddResult) {
 fn default_of(v6: bool) -> Option<IpNet> {
     let any = if v6 { IpAddr::from([0u8; 16]) } else { IpAddr::from([0u8; 4]) };
     IpNet::new(any, 0).ok()
-}
-
-fn leads_through_host(route: &Route, ips: &[Ip]) -> bool {
-    next_hop(route, ips).is_some_and(|hop| ips.iter().any(|ip| ip.gateway == Some(hop))) || route.dst.prefix_len() == 0
-}
-
-/// The next hop of a route: its own, or the first gateway of its family; without one it is on-link.
-fn next_hop(route: &Route, ips: &[Ip]) -> Option<IpAddr> {
-    let family = |address: IpAddr| address.is_ipv6();
-    let gateways = ips.iter().filter_map(|ip| ip.gateway);
-    route.gw.or_else(|| gateways.into_iter().find(|&gateway| family(gateway) == family(route.dst.addr())))
-}
-
-/// A route of the lease as the kernel takes it.
-pub(crate) fn kernel_route(route: &Route, ips: &[Ip]) -> cnm::Route {
-    cnm::Route {
-        dst: route.dst,
-        gateway: next_hop(route, ips),
-        link: 0,
-        priority: route.priority,
-        table: route.table,
-        scope: route.scope,
-        mtu: route.mtu,
-        advmss: route.advmss,
-    }
 }
 
 /// The gateway's address with the prefix length of the subnet, as the bridge has it.

@@ -158,18 +158,9 @@ impl Bridge {
 
     /// What the lease adds for one endpoint.
     fn inside(&self, owner: &Owner, lease: &AddResult) -> Vec<Resource> {
-        let (conf, link, place) = (&self.conf, &owner.ifname, Place::Sandbox);
-        let has_ipv6 = lease.ips.iter().any(|ip| ip.address.addr().is_ipv6());
-        let mut resources = variables::of_sandbox(conf, link, has_ipv6);
-        resources.extend(lease.ips.iter().map(|ip| {
-            let address = Address { net: ip.address, nodad: !conf.dad };
-            Resource::Address { place, link: link.clone(), address, force: false }
-        }));
-        resources.push(Resource::Up { place, link: link.clone() });
-        resources.extend(lease.routes.iter().map(|route| {
-            let route = lease::kernel_route(route, &lease.ips);
-            Resource::Route { place, link: link.clone(), route }
-        }));
+        let (conf, link) = (&self.conf, &owner.ifname);
+        let mut resources = variables::of_sandbox(conf, link);
+        resources.extend(cnm::interface::leased(link, lease, !conf.dad));
         if let Some(backend) = conf.masquerade {
             let device = conf.gateway_device();
             resources.extend(lease.ips.iter().map(|ip| {

@@ -1,0 +1,64 @@
+//! What a lease adds to the link of an endpoint in its sandbox, whatever network it belongs to (`ConfigureIface` of the
+//! reference plugins).
+
+use std::net::IpAddr;
+
+use cni::{AddResult, Ip};
+
+use crate::{Address, Place, Resource, Route, Sysctl};
+
+/// Addresses, link up, routes; before them, if there is an IPv6 address, what lets it be. `nodad`: no duplicate address
+/// detection is wanted.
+#[must_use]
+pub fn leased(link: &str, lease: &AddResult, nodad: bool) -> Vec<Resource> {
+    let place = Place::Sandbox;
+    let mut resources = Vec::new();
+    if lease.ips.iter().any(|ip| ip.address.addr().is_ipv6()) {
+        resources.push(sandbox_variable("net/ipv6/conf/lo/disable_ipv6", "0"));
+        resources.push(sandbox_variable(&format!("net/ipv6/conf/{link}/disable_ipv6"), "0"));
+        resources.push(sandbox_variable(&format!("net/ipv6/conf/{link}/keep_addr_on_down"), "1"));
+    }
+    resources.extend(lease.ips.iter().map(|ip| {
+        let address = Address { net: ip.address, nodad };
+        Resource::Address { place, link: link.to_owned(), address, force: false }
+    }));
+    resources.push(Resource::Up { place, link: link.to_owned() });
+    resources.extend(lease.routes.iter().map(|route| {
+        let route = kernel_route(route, &lease.ips);
+        Resource::Route { place, link: link.to_owned(), route }
+    }));
+    resources
+}
+
+/// A variable of the sandbox that a kernel without IPv6 lacks.
+#[must_use]
+pub fn sandbox_variable(key: &str, value: &str) -> Resource {
+    Resource::Sysctl(Sysctl { place: Place::Sandbox, key: key.to_owned(), value: value.to_owned(), optional: true })
+}
+
+/// The next hop of a route: its own, or the first gateway of its family; without one it is on-link.
+fn next_hop(route: &cni::Route, ips: &[Ip]) -> Option<IpAddr> {
+    let family = |address: IpAddr| address.is_ipv6();
+    let gateways = ips.iter().filter_map(|ip| ip.gateway);
+    route.gw.or_else(|| gateways.into_iter().find(|&gateway| family(gateway) == family(route.dst.addr())))
+}
+
+/// Whether a route of the lease leads out of the network: through a gateway, or everywhere. An internal network has none.
+#[must_use]
+pub fn leads_out(route: &cni::Route, ips: &[Ip]) -> bool {
+    next_hop(route, ips).is_some_and(|hop| ips.iter().any(|ip| ip.gateway == Some(hop))) || route.dst.prefix_len() == 0
+}
+
+/// A route of the lease as the kernel takes it.
+fn kernel_route(route: &cni::Route, ips: &[Ip]) -> Route {
+    Route {
+        dst: route.dst,
+        gateway: next_hop(route, ips),
+        link: 0,
+        priority: route.priority,
+        table: route.table,
+        scope: route.scope,
+        mtu: route.mtu,
+        advmss: route.advmss,
+    }
+}
