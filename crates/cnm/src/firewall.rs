@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::{KernelError, Mac, Owner, OwnerTag, Share};
+use crate::{Forwarding, KernelError, Mac, Owner, OwnerTag, Share};
 
 /// One thing that the firewall does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub enum Intent {
         /// Nothing is forwarded between two endpoints of the network.
         isolated: bool,
     },
+    /// What is forwarded for the attachment although the host's own policy drops it, and what is not. Shared by the
+    /// endpoints of a network or owned by one, as it says.
+    Forward(Forwarding),
 }
 
 /// What carries masquerading.
@@ -58,8 +61,15 @@ pub trait Firewall {
     /// What is missing.
     fn usable(&mut self, backend: Backend) -> Result<(), KernelError>;
 
+    /// Whether making `intents` true takes programs of which one looks and another changes, so that nobody else may
+    /// change the firewall meanwhile.
+    fn wants_alone(&mut self, _intents: &[Intent]) -> bool {
+        false
+    }
+
     /// Makes every intent true for `owner` and its network. Idempotent. What is shared is looked at, not rewritten. The
-    /// caller holds the host's lock, shared: see [`Firewall::release`].
+    /// caller holds the host's lock, shared ([`Firewall::release`] says why) or, after [`Firewall::wants_alone`],
+    /// exclusive.
     ///
     /// # Errors
     /// The first that failed; [`Firewall::remove`] cleans up what came before.
@@ -75,11 +85,13 @@ pub trait Firewall {
     fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError>;
 
     /// Removes what `owner` has for one plugin of its chain, in every backend, the reference plugin's leftovers of the same
-    /// attachment included. The others' share stays. Never removes what carries another owner's tag. Absent is success.
+    /// attachment included. The others' share stays. Never removes what carries another owner's tag. `known` is what
+    /// prevResult tells, if it came: rules of the reference name addresses only. The caller does not hold the host's
+    /// lock. Absent is success.
     ///
     /// # Errors
     /// What could not be removed, after everything was tried.
-    fn withdraw(&mut self, _owner: &Owner, _share: Share) -> Result<(), KernelError> {
+    fn withdraw(&mut self, _owner: &Owner, _share: Share, _known: &[Intent]) -> Result<(), KernelError> {
         Ok(())
     }
 

@@ -262,6 +262,10 @@ impl<K: Kernel> Firewall for Faulty<K> {
         self.pass(format!("see whether {backend:?} can be used"), |inner| inner.firewall().usable(backend))
     }
 
+    fn wants_alone(&mut self, intents: &[Intent]) -> bool {
+        self.inner.firewall().wants_alone(intents)
+    }
+
     fn install(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
         let what = format!("install {} firewall elements of {}", intents.len(), owner.container);
         self.pass(what, |inner| inner.firewall().install(owner, intents))
@@ -272,9 +276,9 @@ impl<K: Kernel> Firewall for Faulty<K> {
         self.pass(what, |inner| inner.firewall().remove(owner, known))
     }
 
-    fn withdraw(&mut self, owner: &Owner, share: Share) -> Result<(), KernelError> {
+    fn withdraw(&mut self, owner: &Owner, share: Share, known: &[Intent]) -> Result<(), KernelError> {
         let what = format!("withdraw {share:?} of {}", owner.container);
-        self.pass(what, |inner| inner.firewall().withdraw(owner, share))
+        self.pass(what, |inner| inner.firewall().withdraw(owner, share, known))
     }
 
     fn collect_share(

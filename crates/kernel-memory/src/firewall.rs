@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use cnm::{Backend, Firewall, Intent, KernelError, Mac, Owner, OwnerTag};
+use cnm::{Backend, Firewall, Forwarding, Gatekeeper, Intent, KernelError, Mac, Owner, OwnerTag, Share};
 use ipnet::IpNet;
 
 /// Who holds the host's lock.
@@ -53,6 +53,21 @@ fn keeper(intent: &Intent) -> Keeper {
         Intent::SpoofCheck { .. } => Keeper::Endpoint,
         Intent::Guard { internal: false, isolated: false, .. } => Keeper::Nobody,
         Intent::Guard { .. } => Keeper::Network(intent.clone()),
+        Intent::Forward(forwarding) => match (forwarding.shared, forwarding.gatekeeper) {
+            (true, Gatekeeper::Auto | Gatekeeper::Nftables) => {
+                let addresses = forwarding.addresses.iter().map(IpNet::trunc).collect();
+                Keeper::Network(Intent::Forward(Forwarding { addresses, ..forwarding.clone() }))
+            }
+            (false, _) | (true, Gatekeeper::Iptables | Gatekeeper::Firewalld) => Keeper::Endpoint,
+        },
+    }
+}
+
+/// Which plugin of a chain an intent belongs to; `None` is the driver's.
+const fn share(intent: &Intent) -> Option<Share> {
+    match intent {
+        Intent::Forward(_) => Some(Share::Forwarding),
+        Intent::Masquerade { .. } | Intent::SpoofCheck { .. } | Intent::Guard { .. } => None,
     }
 }
 
@@ -65,6 +80,11 @@ fn describe(intent: &Intent, mac_text: impl Fn(Mac) -> String) -> String {
         Intent::SpoofCheck { port, mac } => format!("source check of {port} for {}", mac_text(*mac)),
         Intent::Guard { device, internal, isolated } => {
             format!("guard of {device} (internal {internal}, isolated {isolated})")
+        }
+        Intent::Forward(Forwarding { addresses, device, ingress, gatekeeper, .. }) => {
+            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let device = device.as_deref().unwrap_or("no device");
+            format!("forward {} of {device}, ingress {} ({gatekeeper:?})", addresses.join(" "), ingress.as_str())
         }
     }
 }
@@ -97,6 +117,15 @@ impl MemoryFirewall {
             addresses.retain(keep);
         }
         self.chains.retain(|_, addresses| !addresses.is_empty());
+    }
+
+    /// Forgets what endpoints own for one plugin whose tag `keep` refuses.
+    fn collect_owned(&mut self, network: &str, of: Option<Share>, keep: &dyn Fn(&OwnerTag) -> bool) {
+        let kept = |tag: &str| OwnerTag::read(tag).is_none_or(|tag| tag.network != network || keep(&tag));
+        for (tag, intents) in &mut self.owned {
+            intents.retain(|intent| share(intent) != of || kept(tag));
+        }
+        self.owned.retain(|_, intents| !intents.is_empty());
     }
 
     fn has(&self, owner: &Owner, intent: &Intent) -> bool {
@@ -186,14 +215,16 @@ impl Firewall for MemoryFirewall {
     fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError> {
         // Only what is known is looked for: a caller that knows too little leaves the rest behind.
         let tag = owner.tag().to_string();
-        forget(&mut self.owned, &tag, |there| known.is_none_or(|known| known.contains(there)));
+        forget(&mut self.owned, &tag, |there| {
+            share(there).is_none() && known.is_none_or(|known| known.contains(there))
+        });
         let addresses: Vec<IpNet> = known
             .unwrap_or_default()
             .iter()
             .filter_map(|intent| match intent {
                 // Whatever the backend: the configuration may have changed since.
                 Intent::Masquerade { address, .. } => Some(*address),
-                Intent::SpoofCheck { .. } | Intent::Guard { .. } => None,
+                Intent::SpoofCheck { .. } | Intent::Guard { .. } | Intent::Forward(_) => None,
             })
             .collect();
         for v6 in [false, true] {
@@ -202,6 +233,22 @@ impl Firewall for MemoryFirewall {
             // Without a known address everything on the container's chain goes.
             self.forget_addresses(owner, |there| !of_family(&there) || (!known.is_empty() && !known.contains(&there)));
         }
+        Ok(())
+    }
+
+    fn withdraw(&mut self, owner: &Owner, of: Share, _known: &[Intent]) -> Result<(), KernelError> {
+        forget(&mut self.owned, &owner.tag().to_string(), |there| share(there) == Some(of));
+        Ok(())
+    }
+
+    fn collect_share(
+        &mut self,
+        network: &str,
+        of: Share,
+        keep: &dyn Fn(&OwnerTag) -> bool,
+        _keep_container: &dyn Fn(&str) -> bool,
+    ) -> Result<(), KernelError> {
+        self.collect_owned(&OwnerTag::of_network(network), Some(of), keep);
         Ok(())
     }
 
@@ -223,7 +270,7 @@ impl Firewall for MemoryFirewall {
 
     fn collect(&mut self, network: &str, keep: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
         let network = OwnerTag::of_network(network);
-        self.owned.retain(|tag, _| OwnerTag::read(tag).is_none_or(|tag| tag.network != network || keep(&tag)));
+        self.collect_owned(&network, None, keep);
         Ok(())
     }
 

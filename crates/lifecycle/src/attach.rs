@@ -158,7 +158,8 @@ pub(crate) fn install<K: Kernel>(k: &mut K, owner: &Owner, intents: &[Intent]) -
     if intents.is_empty() {
         return Ok(());
     }
-    k.lock(false).map_err(kernel)?;
+    let alone = k.firewall().wants_alone(intents);
+    k.lock(alone).map_err(kernel)?;
     let outcome = k.firewall().install(owner, intents);
     k.unlock();
     outcome.map_err(kernel)

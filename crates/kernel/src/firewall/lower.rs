@@ -24,7 +24,7 @@ impl Wishes {
                     let subnet = address.trunc();
                     wishes.share(owner, Base::Masquerade, Chain::Outside { device: device.clone(), subnet });
                 }
-                Intent::Guard { internal: false, isolated: false, .. } => {}
+                Intent::Guard { internal: false, isolated: false, .. } | Intent::Forward(_) => {}
                 Intent::Guard { device, internal, isolated } => {
                     let (device, internal, isolated) = (device.clone(), *internal, *isolated);
                     wishes.share(owner, Base::Guard, Chain::Guard { device, internal, isolated });

@@ -6,7 +6,7 @@ mod plugin;
 use std::collections::HashSet;
 
 use cni::{AddResult, Attachment, Error};
-use cnm::{Chained, Kernel, Owner, OwnerTag, Trace};
+use cnm::{Chained, Intent, Kernel, Owner, OwnerTag, Trace};
 
 use crate::attach::{install, intents};
 use crate::check::{check_firewall, expect_all};
@@ -27,26 +27,38 @@ pub fn adjust<C: Chained, K: Kernel>(
     previous: AddResult,
 ) -> Result<AddResult, Error> {
     let adjustment = plugin.adjust(owner, sandbox, previous)?;
+    let intents = intents([&adjustment.endpoint[..]]);
     let mut converger = Converger::new(k);
     converger.ensure(&owner.network, &adjustment.network)?;
-    let outcome = converger
-        .configure(&adjustment.endpoint)
-        .and_then(|()| install(converger.kernel, owner, &intents([&adjustment.endpoint[..]])));
+    let outcome = converger.configure(&adjustment.endpoint).and_then(|()| install(converger.kernel, owner, &intents));
     match outcome {
         Ok(()) => Ok(adjustment.result),
-        Err(cause) => Err(undone(cause, withdraw(plugin, k, owner))),
+        Err(cause) => Err(undone(cause, erase(plugin, k, owner, &intents))),
     }
 }
 
-/// DEL: erases what the attachment of `owner` may have left. Absent is success.
+/// DEL: erases what the attachment of `owner` may have left. `previous` is the result that the runtime kept, if it did:
+/// rules of the reference plugins tell addresses, not owners. Absent is success.
 ///
 /// # Errors
 /// Everything that could not be removed, after all was tried.
-pub fn withdraw<C: Chained, K: Kernel>(plugin: &C, k: &mut K, owner: &Owner) -> Result<(), Error> {
+pub fn withdraw<C: Chained, K: Kernel>(
+    plugin: &C,
+    k: &mut K,
+    owner: &Owner,
+    previous: Option<AddResult>,
+) -> Result<(), Error> {
+    // A result that it cannot use tells nothing.
+    let known = previous.and_then(|previous| plugin.adjust(owner, "", previous).ok());
+    let known = known.map(|adjustment| intents([&adjustment.endpoint[..]])).unwrap_or_default();
+    erase(plugin, k, owner, &known)
+}
+
+fn erase<C: Chained, K: Kernel>(plugin: &C, k: &mut K, owner: &Owner, known: &[Intent]) -> Result<(), Error> {
     let mut failures = Failures::default();
     for trace in plugin.traces(owner) {
         failures.add(match trace {
-            Trace::Firewall(share) => k.firewall().withdraw(owner, share).map_err(kernel),
+            Trace::Firewall(share) => k.firewall().withdraw(owner, share, known).map_err(kernel),
         });
     }
     failures.verdict()

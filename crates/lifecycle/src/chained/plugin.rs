@@ -59,7 +59,8 @@ impl<C: Chained> Plugin for ChainedPlugin<C> {
         let (mut linux, plugin) = open::<C>(request, sandbox)?;
         let mut failures = Failures::default();
         failures.add(own);
-        failures.add(withdraw(&plugin, &mut linux, &call::owner(request)));
+        let previous = request.prev_result().unwrap_or_default();
+        failures.add(withdraw(&plugin, &mut linux, &call::owner(request), previous));
         failures.verdict()
     }
 
