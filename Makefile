@@ -5,6 +5,9 @@ LOCKED  ?= --locked
 PREFIX  ?= /opt/cni/bin
 BINDIR  ?= /usr/local/bin
 DESTDIR ?=
+# Hosts that `make cluster` makes, and more arguments for it (`make cluster OPTIONS=--help`).
+N       ?= 5
+OPTIONS ?=
 # Endpoints that `make bench` attaches with each contender.
 ENDPOINTS ?= 200
 
@@ -12,7 +15,7 @@ PLUGINS := bridge host none loopback host-local-ipam host-local
 OUT     := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test bench check install clean help
+.PHONY: all demo cluster test bench check install clean help
 
 all: ## build the plugins and cnm into bin/: release, static
 	@scripts/need build
@@ -25,6 +28,11 @@ all: ## build the plugins and cnm into bin/: release, static
 demo: all ## two sandboxes talk to each other, their host and the world beyond (root)
 	@scripts/need demo
 	demo/run
+
+cluster: all ## N=5 hosts joined by an underlay, and a shell among them, until you leave it (root)
+	@scripts/need cluster
+	$(CARGO) build --quiet $(LOCKED) -p cnm-tests --bin cluster
+	@CNM_TEST_BIN=bin "$(OUT)/debug/cluster" $(OPTIONS) $(N)
 
 test: all ## every ring of tests (root); installs from Debian what is missing
 	@scripts/need test

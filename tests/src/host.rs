@@ -44,7 +44,13 @@ impl Host {
     #[must_use]
     #[track_caller]
     pub fn with(suite: Suite) -> Self {
-        let namespace = Namespace::host();
+        Self::named("host", suite)
+    }
+
+    /// One of several hosts, which messages call `name`.
+    #[track_caller]
+    pub(crate) fn named(name: &str, suite: Suite) -> Self {
+        let namespace = Namespace::host(name);
         let host = Self { namespace, suite, sandboxes: Mutex::default() };
         // A new namespace inherits IPv4 forwarding from the machine's.
         host.set_sysctl("net/ipv4/ip_forward", "0");

@@ -23,6 +23,7 @@
 
 mod call;
 mod capture;
+pub mod cluster;
 mod conf;
 mod crash;
 mod firewall;

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::panic::resume_unwind;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread;
 
@@ -29,12 +30,12 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A new network namespace in a new mount namespace, everything writable covered.
+    /// A new network namespace in a new mount namespace, everything writable covered; `label` is what messages call it.
     ///
     /// # Panics
     /// Without the privilege.
     #[track_caller]
-    pub(crate) fn host() -> Self {
+    pub(crate) fn host(label: &str) -> Self {
         let made = thread::spawn(|| {
             unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)
                 .map_err(|error| format!("new namespaces: {error}; these tests need root: run them with sudo"))?;
@@ -42,7 +43,7 @@ impl Namespace {
             Ok::<_, String>((own("mnt")?, own("net")?))
         });
         match made.join().unwrap_or_else(|panic| resume_unwind(panic)) {
-            Ok((mount, net)) => Self::with("host", Arc::new(mount), net),
+            Ok((mount, net)) => Self::with(label, Arc::new(mount), net),
             Err(why) => panic!("cannot make a host of its own for this test: {why}"),
         }
     }
@@ -91,6 +92,18 @@ impl Namespace {
     #[must_use]
     pub fn id(&self) -> (u64, u64) {
         self.id
+    }
+
+    /// A path to the network namespace that every process with this `/proc` can open, as long as this value lives.
+    #[must_use]
+    pub fn net_path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.net.as_raw_fd())
+    }
+
+    /// The same for the mount namespace.
+    #[must_use]
+    pub fn mount_path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.mount.as_raw_fd())
     }
 
     /// Device and inode of the mount namespace.
@@ -148,6 +161,17 @@ impl Namespace {
         })
     }
 
+    /// Runs a program in here with this process's own streams, environment and working directory, until it ends.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[expect(clippy::disallowed_methods, reason = "what a person works with, not a plugin")]
+    pub fn in_front(&self, program: &str, arguments: &[&str]) -> ExitStatus {
+        let here = std::env::current_dir().expect("a working directory");
+        self.enter(|| Command::new(program).args(arguments).current_dir(here).status())
+            .unwrap_or_else(|error| panic!("cannot start {program}: {error}"))
+    }
+
     /// Runs a command line, split at white space, without caring whether it succeeds.
     #[track_caller]
     pub fn attempt(&self, line: &str) -> Finished {
@@ -166,6 +190,20 @@ impl Namespace {
     #[track_caller]
     pub fn run(&self, line: &str) -> String {
         self.attempt(line).expect_success()
+    }
+
+    /// Gives many commands to one `ip`, which stops at the first that fails.
+    ///
+    /// # Panics
+    /// When one fails.
+    #[track_caller]
+    pub fn ip_batch(&self, lines: &[String]) {
+        let input = lines.join("\n") + "\n";
+        let batch = |command: &mut Command| {
+            command.args(["-batch", "-"]);
+        };
+        let done = self.start("ip", Some(input.clone().into()), batch).finish();
+        assert!(done.status.success(), "{}: ip -batch: {}\n{input}", self.label, done.complaint());
     }
 
     /// Runs a command line that prints JSON, which must succeed.
