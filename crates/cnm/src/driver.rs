@@ -2,12 +2,14 @@
 
 use cni::{AddResult, Error, Request};
 
-use crate::{Backend, Mac, Owner, Resource};
+use crate::{Backend, Host, Mac, Owner, Resource};
 
 /// What a driver may know of the host beside its configuration.
 pub struct Context<'a> {
     /// The firewall backend for a configuration that needs one and names none; asked only then.
     pub preferred_backend: &'a dyn Fn() -> Backend,
+    /// The host, for a configuration that builds on something of it: an uplink, its addresses, its MTU.
+    pub host: &'a dyn Host,
 }
 
 /// What the network owns on this host: shared by its endpoints, ensured by every ADD.

@@ -1,6 +1,7 @@
 //! The port to Linux: what the lifecycle asks of a kernel. The real one is `kernel::Linux`; tests have one in
 //! memory, and a faulty one.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -74,12 +75,16 @@ impl fmt::Display for KernelError {
 }
 
 /// How a packet to an address would leave (`RTM_GETROUTE` for one destination).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RouteLookup {
     /// The address is the namespace's own.
     pub local: bool,
     /// Index of the link: for a local address, the one that carries it (lo for others is possible).
     pub link: u32,
+    /// Indices of the other links of a route with several next hops.
+    pub others: Vec<u32>,
+    /// Path MTU of the route in bytes, 0 when it has none.
+    pub mtu: u32,
 }
 
 /// A kernel with one or two network namespaces in sight.
@@ -133,6 +138,19 @@ pub trait Kernel {
     /// When the dump fails.
     fn routes(&mut self, place: Place, link: u32) -> Result<Vec<crate::Route>, KernelError>;
 
+    /// The static entries of the forwarding tables that name `link`, a bridge port: its own (a VXLAN device's) and the
+    /// bridge's. A dump of this port.
+    ///
+    /// # Errors
+    /// When the dump fails.
+    fn fdb(&mut self, place: Place, link: u32) -> Result<Vec<crate::FdbEntry>, KernelError>;
+
+    /// The permanent neighbours of one link, both families. A dump.
+    ///
+    /// # Errors
+    /// When the dump fails.
+    fn neighbours(&mut self, place: Place, link: u32) -> Result<Vec<crate::Neighbour>, KernelError>;
+
     /// How the namespace would send to `to`; `None` when it could not.
     ///
     /// # Errors
@@ -172,4 +190,39 @@ pub trait Kernel {
 
     /// The firewall of the host.
     fn firewall(&mut self) -> &mut dyn Firewall;
+}
+
+/// What a driver may ask of the host while it reads its configuration: looks, no changes.
+pub trait Host {
+    /// One link, by name or index.
+    ///
+    /// # Errors
+    /// Anything but its absence.
+    fn link(&self, name: &LinkName) -> Result<Option<Link>, KernelError>;
+
+    /// The addresses of one link, both families.
+    ///
+    /// # Errors
+    /// When the dump fails.
+    fn addresses(&self, link: u32) -> Result<Vec<IpNet>, KernelError>;
+
+    /// How the host would send to `to`; `None` when it could not.
+    ///
+    /// # Errors
+    /// Anything but the absence of a route.
+    fn route_to(&self, to: IpAddr) -> Result<Option<RouteLookup>, KernelError>;
+}
+
+impl<K: Kernel> Host for RefCell<&mut K> {
+    fn link(&self, name: &LinkName) -> Result<Option<Link>, KernelError> {
+        self.borrow_mut().link(Place::Host, name)
+    }
+
+    fn addresses(&self, link: u32) -> Result<Vec<IpNet>, KernelError> {
+        self.borrow_mut().addresses(Place::Host, link)
+    }
+
+    fn route_to(&self, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {
+        self.borrow_mut().route_to(Place::Host, to)
+    }
 }

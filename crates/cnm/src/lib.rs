@@ -23,8 +23,10 @@ pub use chained::{Adjustment, Chained, Share, Trace};
 pub use driver::{Context, Driver, Endpoint, Isolation, Lifetime, Members, Need, Network, Observe, Wiring};
 pub use firewall::{Backend, Firewall, Intent};
 pub use forwarding::{Forwarding, Gatekeeper, Ingress};
-pub use kernel::{Kernel, KernelError, Place, RouteLookup};
-pub use link::{Change, Claimed, Link, LinkKind, LinkName, LinkSpec, Peer, PortFlags, VlanRange};
+pub use kernel::{Host, Kernel, KernelError, Place, RouteLookup};
+pub use link::{
+    Change, Claimed, FdbEntry, Link, LinkKind, LinkName, LinkSpec, Neighbour, Peer, PortFlags, VlanRange, Vxlan,
+};
 pub use mac::Mac;
 pub use owner::{Owner, OwnerTag, is_shared_group, leaving_group, network_group, shared_group};
 pub use resource::{Address, Resource, Route, Sysctl};

@@ -53,7 +53,7 @@ impl LinkSpec {
     pub const fn peer_in_sandbox(&self) -> bool {
         match &self.kind {
             LinkKind::Veth { peer } => peer.in_sandbox,
-            LinkKind::Bridge { .. } => false,
+            LinkKind::Bridge { .. } | LinkKind::Vxlan(_) => false,
         }
     }
 }
@@ -71,6 +71,8 @@ pub enum LinkKind {
         /// The other end.
         peer: Peer,
     },
+    /// A VXLAN tunnel endpoint (RFC 7348).
+    Vxlan(Vxlan),
 }
 
 impl LinkKind {
@@ -80,8 +82,26 @@ impl LinkKind {
         match self {
             Self::Bridge { .. } => "bridge",
             Self::Veth { .. } => "veth",
+            Self::Vxlan(_) => "vxlan",
         }
     }
+}
+
+/// What makes a VXLAN device the one that it is; none of it can be changed later but by another device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vxlan {
+    /// Network identifier, 1 to 2^24 - 1.
+    pub vni: u32,
+    /// UDP port, of the destination and the one listened on.
+    pub port: u16,
+    /// Source of the outer packets.
+    pub local: std::net::IpAddr,
+    /// Where frames without a known destination go: a multicast group; `None` when only entries say it.
+    pub group: Option<std::net::IpAddr>,
+    /// Index of the device that outer packets leave by; 0 leaves it to the routes.
+    pub underlay: u32,
+    /// Learn from received frames which station is behind which host.
+    pub learning: bool,
 }
 
 /// The other end of a veth pair.
@@ -137,6 +157,8 @@ pub struct Link {
     pub vlan_filtering: bool,
     /// Bridge ports: their flags.
     pub port: Option<PortFlags>,
+    /// VXLAN devices: what they are.
+    pub vxlan: Option<Vxlan>,
 }
 
 impl Link {
@@ -162,6 +184,57 @@ pub struct PortFlags {
     pub hairpin: bool,
     /// `IFLA_BRPORT_ISOLATED`: no frames to other isolated ports.
     pub isolated: bool,
+    /// `IFLA_BRPORT_NEIGH_SUPPRESS`: what the bridge's neighbour table knows is answered here, not asked behind the port.
+    pub suppress: bool,
+    /// `IFLA_BRPORT_LEARNING` off: which station is behind the port is only what entries say.
+    pub no_learning: bool,
+    /// `IFLA_BRPORT_UNICAST_FLOOD`, `…_MCAST_FLOOD`, `…_BCAST_FLOOD` off: only frames with a known destination leave by it.
+    pub no_flood: bool,
+}
+
+impl fmt::Display for PortFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let switch = |on: bool| if on { "on" } else { "off" };
+        write!(f, "hairpin {}, isolated {}", switch(self.hairpin), switch(self.isolated))?;
+        write!(f, ", neigh_suppress {}, learning {}", switch(self.suppress), switch(!self.no_learning))?;
+        write!(f, ", flood {}", switch(!self.no_flood))
+    }
+}
+
+/// An entry of a forwarding table: which station is where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FdbEntry {
+    /// The station; all zero on a VXLAN device is every station that is not known, and every group.
+    pub mac: Mac,
+    /// The host behind which it is, in the table of the VXLAN device itself (`NTF_SELF`); `None`: behind this port, in the
+    /// table of the bridge (`NTF_MASTER`).
+    pub vtep: Option<std::net::IpAddr>,
+}
+
+impl FdbEntry {
+    /// Unknown stations and groups are looked for at this host, too.
+    #[must_use]
+    pub const fn flood_to(vtep: std::net::IpAddr) -> Self {
+        Self { mac: Mac([0; 6]), vtep: Some(vtep) }
+    }
+}
+
+impl fmt::Display for FdbEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.vtep {
+            Some(vtep) => write!(f, "{} dst {vtep}", self.mac),
+            None => write!(f, "{} master", self.mac),
+        }
+    }
+}
+
+/// A permanent entry of a neighbour table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Neighbour {
+    /// Its address.
+    pub ip: std::net::IpAddr,
+    /// Its hardware address.
+    pub mac: Mac,
 }
 
 /// VLANs of a bridge port, `first..=last`.
@@ -226,6 +299,15 @@ pub enum Change {
     /// Adds a route (`NLM_F_CREATE` alone: the same prefix by another gateway is no conflict, an identical route is
     /// `EEXIST`).
     AddRoute(crate::Route),
+    /// Makes an entry of a forwarding table, static, in place of another one for the station; a host to flood to is added
+    /// to the others.
+    SetFdb(LinkName, FdbEntry),
+    /// Removes an entry of a forwarding table.
+    DeleteFdb(LinkName, FdbEntry),
+    /// Makes a permanent neighbour, in place of another one.
+    SetNeighbour(LinkName, Neighbour),
+    /// Removes a neighbour.
+    DeleteNeighbour(LinkName, Neighbour),
     /// Removes a link.
     DeleteLink(LinkName),
 }
@@ -253,6 +335,10 @@ impl fmt::Display for Change {
                 Some(gateway) => write!(f, "create route {} via {gateway}", route.dst),
                 None => write!(f, "create route {}", route.dst),
             },
+            Self::SetFdb(name, entry) => write!(f, "set the forwarding entry {entry} of {name}"),
+            Self::DeleteFdb(name, entry) => write!(f, "delete the forwarding entry {entry} of {name}"),
+            Self::SetNeighbour(name, neighbour) => write!(f, "set the neighbour {} of {name}", neighbour.ip),
+            Self::DeleteNeighbour(name, neighbour) => write!(f, "delete the neighbour {} of {name}", neighbour.ip),
             Self::DeleteLink(name) => write!(f, "delete link {name}"),
         }
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::{Intent, LinkSpec, Place, PortFlags, VlanRange};
+use crate::{FdbEntry, Intent, LinkSpec, Neighbour, Place, PortFlags, VlanRange};
 
 /// One thing that must be true. Resources are listed in the order in which they become true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,20 @@ pub enum Resource {
         link: String,
         /// The route; its `link` index is filled in when it is sent.
         route: Route,
+    },
+    /// The forwarding table of a port of the host has these entries.
+    Fdb {
+        /// Name of the port.
+        link: String,
+        /// The entries.
+        entries: Vec<FdbEntry>,
+    },
+    /// A link of the host has these permanent neighbours.
+    Neighbours {
+        /// Name of the link.
+        link: String,
+        /// The neighbours.
+        entries: Vec<Neighbour>,
     },
     /// A sysctl below `/proc/sys/net` has this value.
     Sysctl(Sysctl),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Link, LinkKind, LinkSpec, Place};
+use crate::{Link, LinkKind, LinkSpec, Place, Vxlan};
 
 /// What is missing or different, in words that name the object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,17 @@ pub fn satisfies(have: &Link, want: &LinkSpec, place: Place, master: u32) -> Res
             want.name
         ));
     }
+    if let LinkKind::Vxlan(wanted) = &want.kind
+        && let Some(difference) = have.vxlan.as_ref().and_then(|vxlan| differing(vxlan, wanted))
+    {
+        return differs(difference);
+    }
+    // Bridges follow their ports, and what a veth was born with is its owner's to change.
+    if let (LinkKind::Vxlan(_), Some(mtu)) = (&want.kind, want.mtu)
+        && have.mtu != mtu
+    {
+        return differs(format!("has MTU {}, not {mtu}", have.mtu));
+    }
     if let Some(mac) = want.mac
         && have.mac != Some(mac)
     {
@@ -57,4 +68,29 @@ pub fn satisfies(have: &Link, want: &LinkSpec, place: Place, master: u32) -> Res
         return differs("is down".into());
     }
     Ok(())
+}
+
+/// In what a VXLAN device is not the one that is wanted.
+fn differing(have: &Vxlan, want: &Vxlan) -> Option<String> {
+    let or_none = |address: Option<std::net::IpAddr>| address.map_or_else(|| "none".into(), |some| some.to_string());
+    if have.vni != want.vni {
+        return Some(format!("has VNI {}, not {}", have.vni, want.vni));
+    }
+    if have.port != want.port {
+        return Some(format!("has UDP port {}, not {}", have.port, want.port));
+    }
+    if have.local != want.local {
+        return Some(format!("has local address {}, not {}", have.local, want.local));
+    }
+    if have.group != want.group {
+        return Some(format!("has group {}, not {}", or_none(have.group), or_none(want.group)));
+    }
+    if have.underlay != want.underlay {
+        return Some(format!("sends by link {}, not {} (0: as the routes say)", have.underlay, want.underlay));
+    }
+    if have.learning != want.learning {
+        let switch = |on: bool| if on { "on" } else { "off" };
+        return Some(format!("has learning {}, not {}", switch(have.learning), switch(want.learning)));
+    }
+    None
 }

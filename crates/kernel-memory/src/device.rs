@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cnm::{Mac, PortFlags};
+use cnm::{FdbEntry, Mac, PortFlags, Vxlan};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Number of a namespace; 0 is the host.
@@ -28,6 +28,8 @@ pub(crate) enum Kind {
         /// Index of the other end there.
         peer: u32,
     },
+    /// A VXLAN device.
+    Vxlan(Vxlan),
 }
 
 /// What only a bridge has.
@@ -99,6 +101,10 @@ pub(crate) struct Device {
     pub(crate) v6: Vec<V6>,
     /// `IF_READY`: it has been up and connected since it was last brought up, so that IPv6 is configured on it.
     pub(crate) v6_ready: bool,
+    /// Static entries of forwarding tables that name this port: its own, and its bridge's.
+    pub(crate) fdb: Vec<FdbEntry>,
+    /// Permanent neighbours.
+    pub(crate) neighbours: BTreeMap<IpAddr, Mac>,
 }
 
 impl Device {
@@ -117,6 +123,8 @@ impl Device {
             v4: Vec::new(),
             v6: Vec::new(),
             v6_ready: false,
+            fdb: Vec::new(),
+            neighbours: BTreeMap::new(),
         }
     }
 
@@ -126,20 +134,21 @@ impl Device {
             Kind::Loopback | Kind::Hardware => "",
             Kind::Bridge(_) => "bridge",
             Kind::Veth { .. } => "veth",
+            Kind::Vxlan(_) => "vxlan",
         }
     }
 
     pub(crate) fn bridge(&self) -> Option<&Bridge> {
         match &self.kind {
             Kind::Bridge(bridge) => Some(bridge),
-            Kind::Loopback | Kind::Hardware | Kind::Veth { .. } => None,
+            Kind::Loopback | Kind::Hardware | Kind::Veth { .. } | Kind::Vxlan(_) => None,
         }
     }
 
     pub(crate) fn bridge_mut(&mut self) -> Option<&mut Bridge> {
         match &mut self.kind {
             Kind::Bridge(bridge) => Some(bridge),
-            Kind::Loopback | Kind::Hardware | Kind::Veth { .. } => None,
+            Kind::Loopback | Kind::Hardware | Kind::Veth { .. } | Kind::Vxlan(_) => None,
         }
     }
 

@@ -23,6 +23,8 @@ pub const ERANGE: i32 = 34;
 pub const ELOOP: i32 = 40;
 /// Not with this kind of link, or not with this kernel.
 pub const EOPNOTSUPP: i32 = 95;
+/// An address of another family.
+pub const EAFNOSUPPORT: i32 = 97;
 /// No such address, or a MAC that no interface may carry.
 pub const EADDRNOTAVAIL: i32 = 99;
 /// The link is down.

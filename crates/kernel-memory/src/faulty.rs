@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use cnm::{
-    Backend, Change, Claimed, Firewall, Intent, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Owner, OwnerTag,
-    Place, Route, RouteLookup, Share,
+    Backend, Change, Claimed, FdbEntry, Firewall, Intent, Kernel, KernelError, Link, LinkName, LinkSpec, Mac,
+    Neighbour, Owner, OwnerTag, Place, Route, RouteLookup, Share,
 };
 use ipnet::IpNet;
 
@@ -218,6 +218,14 @@ impl<K: Kernel> Kernel for Faulty<K> {
 
     fn routes(&mut self, place: Place, link: u32) -> Result<Vec<Route>, KernelError> {
         self.pass(format!("list routes {place}"), |inner| inner.routes(place, link))
+    }
+
+    fn fdb(&mut self, place: Place, link: u32) -> Result<Vec<FdbEntry>, KernelError> {
+        self.pass(format!("list forwarding entries {place}"), |inner| inner.fdb(place, link))
+    }
+
+    fn neighbours(&mut self, place: Place, link: u32) -> Result<Vec<Neighbour>, KernelError> {
+        self.pass(format!("list neighbours {place}"), |inner| inner.neighbours(place, link))
     }
 
     fn route_to(&mut self, place: Place, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {

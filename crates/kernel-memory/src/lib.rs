@@ -22,6 +22,7 @@ mod routing;
 mod settle;
 mod snapshot;
 mod sysctls;
+mod vxlan;
 
 pub use errno::*;
 pub use faulty::{Call, Fault, Faults, Faulty, Hook};

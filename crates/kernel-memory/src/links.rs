@@ -49,6 +49,7 @@ impl World {
                 }
                 self.create_veth(ns, peer_ns, spec, peer)
             }
+            LinkKind::Vxlan(vxlan) => self.create_vxlan(ns, spec, *vxlan)?,
         };
         if let Some(device) = self.device_mut(ns, claimed.index) {
             device.group = spec.group;
@@ -133,7 +134,7 @@ impl World {
         let index = self.wanted(ns, name)?;
         match self.device(ns, index).map(|device| &device.kind) {
             Some(Kind::Loopback | Kind::Hardware) => Err((EOPNOTSUPP, "")),
-            Some(Kind::Bridge(_) | Kind::Veth { .. }) => {
+            Some(Kind::Bridge(_) | Kind::Veth { .. } | Kind::Vxlan(_)) => {
                 self.remove(ns, index);
                 self.settle();
                 Ok(())
@@ -151,11 +152,17 @@ impl World {
         for port in space.ports(index) {
             if let Some(device) = space.devices.get_mut(&port) {
                 device.port = None;
+                device.fdb.retain(|entry| entry.vtep.is_some());
             }
         }
         if let Some(port) = &gone.port {
             self.ports_changed(ns, port.master);
         }
+        // vxlan_handle_lowerdev_unregister
+        let upon = |device: &Device| matches!(&device.kind, Kind::Vxlan(vxlan) if vxlan.underlay == index);
+        let tunnels = self.spaces.get(&ns).map(|space| space.devices.iter().filter(|(_, device)| upon(device)));
+        let tunnels: Vec<u32> = tunnels.into_iter().flatten().map(|(index, _)| *index).collect();
+        tunnels.into_iter().for_each(|tunnel| self.remove(ns, tunnel));
         if let Kind::Veth { peer_ns, peer } = gone.kind {
             self.remove(peer_ns, peer);
         }

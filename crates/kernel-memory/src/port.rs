@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use cnm::{Change, Claimed, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Place, Route, RouteLookup};
+use cnm::{
+    Change, Claimed, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour, Place, Route,
+    RouteLookup,
+};
 use ipnet::IpNet;
 
 use crate::ENODEV;
@@ -31,6 +34,10 @@ impl Memory {
             Change::ClosePort(name) => world.close_port(ns, name),
             Change::AddVlan(name, range) => world.add_vlan(ns, name, *range),
             Change::DeleteVlan(name, range) => world.delete_vlan(ns, name, *range),
+            Change::SetFdb(name, entry) => world.set_fdb(ns, name, *entry),
+            Change::DeleteFdb(name, entry) => world.delete_fdb(ns, name, *entry),
+            Change::SetNeighbour(name, neighbour) => world.set_neighbour(ns, name, *neighbour),
+            Change::DeleteNeighbour(name, neighbour) => world.delete_neighbour(ns, name, *neighbour),
             Change::DeleteLink(name) => world.delete(ns, name),
             Change::AddAddress(name, address) => self.inside(ns, |space| space.add_address(name, address)),
             Change::DeleteAddress(name, address) => self.inside(ns, |space| space.delete_address(name, address)),
@@ -45,7 +52,7 @@ impl Memory {
     fn shown(&self, ns: NsId, index: u32, device: &Device) -> Link {
         let (parent, peer_ns) = match device.kind {
             Kind::Veth { peer_ns, peer } => (peer, Some(peer_ns)),
-            Kind::Loopback | Kind::Hardware | Kind::Bridge(_) => (0, None),
+            Kind::Loopback | Kind::Hardware | Kind::Bridge(_) | Kind::Vxlan(_) => (0, None),
         };
         let neighbours = self.world.spaces.get(&ns).map(|space| &space.neighbours);
         let parent_netns = peer_ns.filter(|peer_ns| *peer_ns != ns).and_then(|peer_ns| {
@@ -68,6 +75,7 @@ impl Memory {
             alias: device.alias.clone(),
             vlan_filtering: device.bridge().is_some_and(|bridge| bridge.vlan_filtering),
             port: device.port.as_ref().map(|port| port.flags),
+            vxlan: if let Kind::Vxlan(vxlan) = device.kind { Some(vxlan) } else { None },
         }
     }
 }
@@ -129,6 +137,15 @@ impl Kernel for Memory {
 
     fn routes(&mut self, place: Place, link: u32) -> Result<Vec<Route>, KernelError> {
         Ok(self.namespace(place)?.routes_by(link))
+    }
+
+    fn fdb(&mut self, place: Place, link: u32) -> Result<Vec<FdbEntry>, KernelError> {
+        Ok(self.namespace(place)?.devices.get(&link).map(|device| device.fdb.clone()).unwrap_or_default())
+    }
+
+    fn neighbours(&mut self, place: Place, link: u32) -> Result<Vec<Neighbour>, KernelError> {
+        let Some(device) = self.namespace(place)?.devices.get(&link) else { return Ok(Vec::new()) };
+        Ok(device.neighbours.iter().map(|(ip, mac)| Neighbour { ip: *ip, mac: *mac }).collect())
     }
 
     fn route_to(&mut self, place: Place, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {

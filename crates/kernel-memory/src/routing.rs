@@ -143,7 +143,8 @@ impl Namespace {
                 self.best(to, &[TABLE_LOCAL], 0, SCOPE_GLOBAL).or_else(|| self.best(to, &[TABLE_MAIN], 0, SCOPE_GLOBAL))
             }
         }?;
-        Some(RouteLookup { local: found.kind == Type::Local, link: found.route.link })
+        let (local, route) = (found.kind == Type::Local, found.route);
+        Some(RouteLookup { local, link: route.link, others: Vec::new(), mtu: route.mtu })
     }
 
     /// `RTM_NEWROUTE` with `NLM_F_CREATE` alone.

@@ -20,7 +20,7 @@ impl World {
     /// Whether the link is up and connected: a veth when both ends are up, a bridge when one of its ports is.
     pub(crate) fn carrier(&self, device: &Device) -> bool {
         match &device.kind {
-            Kind::Loopback | Kind::Hardware => device.up,
+            Kind::Loopback | Kind::Hardware | Kind::Vxlan(_) => device.up,
             Kind::Bridge(bridge) => device.up && bridge.carrier != Some(false),
             Kind::Veth { peer_ns, peer } => device.up && self.device(*peer_ns, *peer).is_some_and(|peer| peer.up),
         }
@@ -32,7 +32,7 @@ impl World {
             return OPER_DOWN;
         }
         match &device.kind {
-            Kind::Loopback => OPER_UNKNOWN,
+            Kind::Loopback | Kind::Vxlan(_) => OPER_UNKNOWN,
             Kind::Bridge(bridge) if bridge.carrier.is_none() => OPER_UNKNOWN,
             Kind::Hardware | Kind::Bridge(_) | Kind::Veth { .. } => {
                 if self.carrier(device) {
@@ -140,6 +140,10 @@ impl Namespace {
     pub(crate) fn went_down(&mut self, index: u32) {
         self.flush_v4(index, false);
         self.ipv6_went(index, true);
+        // neigh_ifdown: permanent ones, too.
+        if let Some(device) = self.devices.get_mut(&index) {
+            device.neighbours.clear();
+        }
     }
 
     /// IPv6 ends on a link: its routes and addresses go, but for those that `keep_addr_on_down` keeps.

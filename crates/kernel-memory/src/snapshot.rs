@@ -58,6 +58,12 @@ impl Memory {
                 for address in &device.v4 {
                     lines.insert(format!("{place} address {} on {}", address.net, device.name));
                 }
+                for entry in &device.fdb {
+                    lines.insert(format!("{place} fdb {entry} on {}", device.name));
+                }
+                for (ip, mac) in &device.neighbours {
+                    lines.insert(format!("{place} neighbour {ip} is {mac} on {}", device.name));
+                }
                 let own = link_local(device.mac);
                 for address in device.v6.iter().filter(|address| !self.is_random(device.mac) || address.net != own) {
                     let state = if address.nodad { " nodad" } else { "" };
@@ -107,6 +113,9 @@ impl Memory {
             let twin = self.world.device(peer_ns, peer).map_or("nothing", |twin| &twin.name);
             let place = if peer_ns == ns { String::new() } else { format!(" of {peer_ns}") };
             text += &format!(" peer {twin}{place}");
+        }
+        if let Kind::Vxlan(vxlan) = &device.kind {
+            text += &format!(" {vxlan:?}");
         }
         if let Some(port) = &device.port {
             let master = space.devices.get(&port.master).map_or("nothing", |master| &master.name);

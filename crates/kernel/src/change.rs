@@ -13,7 +13,11 @@ pub(crate) fn index_needed(change: &Change) -> Option<&LinkName> {
         | Change::AddVlan(name, _)
         | Change::DeleteVlan(name, _)
         | Change::AddAddress(name, _)
-        | Change::DeleteAddress(name, _) => Some(name),
+        | Change::DeleteAddress(name, _)
+        | Change::SetFdb(name, _)
+        | Change::DeleteFdb(name, _)
+        | Change::SetNeighbour(name, _)
+        | Change::DeleteNeighbour(name, _) => Some(name),
         Change::Up(..)
         | Change::Promisc(..)
         | Change::Mac(..)
@@ -44,6 +48,10 @@ pub(crate) fn encode(batch: &mut Batch, change: &Change, index: u32) {
         Change::AddAddress(_, address) => rtnl::address_change(batch, index, address, true),
         Change::DeleteAddress(_, address) => rtnl::address_change(batch, index, address, false),
         Change::AddRoute(route) => rtnl::add_route(batch, route),
+        Change::SetFdb(_, entry) => rtnl::fdb_change(batch, index, entry, true),
+        Change::DeleteFdb(_, entry) => rtnl::fdb_change(batch, index, entry, false),
+        Change::SetNeighbour(_, neighbour) => rtnl::neighbour_change(batch, index, neighbour, true),
+        Change::DeleteNeighbour(_, neighbour) => rtnl::neighbour_change(batch, index, neighbour, false),
         Change::DeleteLink(name) => rtnl::delete_link(batch, name),
     }
 }

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use cnm::{Change, Claimed, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Place, Route, RouteLookup};
+use cnm::{
+    Change, Claimed, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour, Place, Route,
+    RouteLookup,
+};
 use ipnet::IpNet;
 use nix::errno::Errno;
 use nix::libc;
@@ -303,6 +306,24 @@ impl Kernel for Linux {
             "list routes",
             |batch| rtnl::route_dump(batch, link),
             |message| rtnl::parse_routes(message, link),
+        )
+    }
+
+    fn fdb(&mut self, place: Place, link: u32) -> Result<Vec<FdbEntry>, KernelError> {
+        self.dump(
+            place,
+            "list forwarding entries",
+            |batch| rtnl::fdb_dump(batch, link),
+            |message| rtnl::parse_fdb(message, link).into_iter().collect(),
+        )
+    }
+
+    fn neighbours(&mut self, place: Place, link: u32) -> Result<Vec<Neighbour>, KernelError> {
+        self.dump(
+            place,
+            "list neighbours",
+            |batch| rtnl::neighbour_dump(batch, link),
+            |message| rtnl::parse_neighbour(message, link).into_iter().collect(),
         )
     }
 

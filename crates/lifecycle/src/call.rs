@@ -17,7 +17,7 @@ pub(crate) fn open<T>(
     let mut linux = Linux::open(sandbox).map_err(kernel)?;
     let shared = RefCell::new(&mut linux);
     let preferred_backend = || shared.borrow_mut().firewall().preferred();
-    let parsed = parse(&Context { preferred_backend: &preferred_backend })?;
+    let parsed = parse(&Context { preferred_backend: &preferred_backend, host: &shared })?;
     Ok((linux, parsed))
 }
 

@@ -1,8 +1,11 @@
 //! CHECK: the same wishes as ADD, compared one-sidedly with the kernel and the result that the runtime kept.
 
+use std::collections::HashSet;
+
 use cni::{AddResult, Code, Error, Interface};
 use cnm::{
-    Drift, Driver, Intent, Isolation, Kernel, Link, LinkKind, LinkName, Mac, Owner, OwnerTag, Place, Resource, Route,
+    Drift, Driver, FdbEntry, Intent, Isolation, Kernel, Link, LinkKind, LinkName, Mac, Neighbour, Owner, OwnerTag,
+    Place, Resource, Route,
 };
 
 use crate::Ipam;
@@ -125,7 +128,7 @@ fn check_claim<K: Kernel>(
             }
             Ok(port)
         }
-        LinkKind::Bridge { .. } => Ok(port),
+        LinkKind::Bridge { .. } | LinkKind::Vxlan(_) => Ok(port),
     }
 }
 
@@ -179,10 +182,7 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
                 let have =
                     converger.link(Place::Host, link).map_err(kernel)?.and_then(|link| link.port).unwrap_or_default();
                 if have != *flags {
-                    let difference = format!(
-                        "has hairpin {} and isolated {}, not {} and {}",
-                        have.hairpin, have.isolated, flags.hairpin, flags.isolated
-                    );
+                    let difference = format!("has {have}; wanted: {flags}");
                     return Err(drift(&Drift { object: format!("bridge port {link} on the host"), difference }));
                 }
             }
@@ -212,11 +212,28 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
                     }
                 }
             }
+            Resource::Fdb { link, entries } => {
+                let what = |entry: &FdbEntry| format!("forwarding entry {entry} of {link} on the host");
+                let index = converger.link(Place::Host, link).map_err(kernel)?.map_or(0, |link| link.index);
+                expect_entries(entries, &converger.kernel.fdb(Place::Host, index).map_err(kernel)?, &what)?;
+            }
+            Resource::Neighbours { link, entries } => {
+                let what =
+                    |entry: &Neighbour| format!("neighbour {} lladdr {} on {link} on the host", entry.ip, entry.mac);
+                let index = converger.link(Place::Host, link).map_err(kernel)?.map_or(0, |link| link.index);
+                expect_entries(entries, &converger.kernel.neighbours(Place::Host, index).map_err(kernel)?, &what)?;
+            }
             Resource::Alone => expect_alone(converger)?,
             Resource::Vlans { .. } | Resource::Firewall(_) | Resource::OnlyLoopbackAddresses => {}
         }
     }
     Ok(())
+}
+
+/// Every wanted entry of a table; others are somebody's.
+fn expect_entries<T: Eq + std::hash::Hash>(wanted: &[T], have: &[T], what: &dyn Fn(&T) -> String) -> Result<(), Error> {
+    let have: HashSet<&T> = have.iter().collect();
+    wanted.iter().find(|entry| !have.contains(entry)).map_or(Ok(()), |lost| Err(missing(what(lost))))
 }
 
 /// A route with this destination, gateway, metric and table.

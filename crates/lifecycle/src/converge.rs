@@ -1,13 +1,10 @@
-//! Making descriptions true: shared resources are ensured, an endpoint's own are claimed and configured.
-//! Independent changes of one namespace travel together.
+//! Making descriptions true: an endpoint's own resources are configured here, shared ones are `ensure`'s. Independent
+//! changes of one namespace travel together.
 
-use cni::{Code, Error};
-use cnm::{
-    Address, Change, Kernel, KernelError, Link, LinkName, LinkSpec, Owner, Place, Resource, Route, Sysctl,
-    is_shared_group, satisfies, shared_group,
-};
+use cni::Error;
+use cnm::{Change, Kernel, KernelError, Link, LinkName, LinkSpec, Owner, Place, Resource, Route, Sysctl, satisfies};
 
-use crate::errors::{EXISTS, NO_ENTRY, NOT_SUPPORTED, drift, kernel};
+use crate::errors::{EXISTS, NO_ENTRY, drift, kernel};
 
 /// What a call has learnt of the links it works with, so that nothing is asked twice.
 #[derive(Debug, Clone)]
@@ -22,9 +19,9 @@ struct Known {
 pub(crate) struct Converger<'k, K> {
     pub(crate) kernel: &'k mut K,
     known: Vec<Known>,
-    pending: Vec<(Place, Change)>,
+    pub(crate) pending: Vec<(Place, Change)>,
     /// Shared links may be no other network's.
-    alone: bool,
+    pub(crate) alone: bool,
 }
 
 impl<'k, K: Kernel> Converger<'k, K> {
@@ -75,7 +72,7 @@ impl<'k, K: Kernel> Converger<'k, K> {
         }
     }
 
-    fn index(&mut self, place: Place, name: &str) -> Result<LinkName, Error> {
+    pub(crate) fn index(&mut self, place: Place, name: &str) -> Result<LinkName, Error> {
         let link = self.link(place, name).map_err(kernel)?;
         link.map(|link| LinkName::Index(link.index))
             .ok_or_else(|| Error::internal(format!("look up {name} {place}: there is no such link")))
@@ -85,40 +82,6 @@ impl<'k, K: Kernel> Converger<'k, K> {
     pub(crate) fn forget(&mut self) {
         self.known.clear();
         self.pending.clear();
-    }
-
-    /// Makes shared resources true, in order; what is there already is neither rewritten nor listed.
-    pub(crate) fn ensure(&mut self, network: &str, resources: &[Resource]) -> Result<(), Error> {
-        for resource in resources {
-            match resource {
-                Resource::Link(spec) => self.ensure_link(network, spec)?,
-                Resource::Address { place, link, address, force } => {
-                    self.ensure_address(*place, link, *address, *force)?;
-                }
-                Resource::Up { place, link } => {
-                    if !self.link(*place, link).map_err(kernel)?.is_some_and(|link| link.up) {
-                        let index = self.index(*place, link)?;
-                        self.now(*place, Change::Up(index, true))?;
-                    }
-                }
-                Resource::Sysctl(sysctl) => self.sysctl(sysctl)?,
-                Resource::Vlans { link, .. } => {
-                    // Up means complete: the VLANs of a port that others use already are not rewritten under them.
-                    if !self.link(Place::Host, link).map_err(kernel)?.is_some_and(|link| link.up) {
-                        self.vlans(resource)?;
-                        self.flush()?;
-                    }
-                }
-                Resource::Port { .. }
-                | Resource::Route { .. }
-                | Resource::Firewall(_)
-                | Resource::Alone
-                | Resource::OnlyLoopbackAddresses => {
-                    return Err(Error::internal(format!("a network cannot share {resource:?}")));
-                }
-            }
-        }
-        self.flush()
     }
 
     /// Makes an endpoint's resources true, in order. Firewall intents are the caller's: they go in one transaction.
@@ -153,8 +116,8 @@ impl<'k, K: Kernel> Converger<'k, K> {
                     self.only_loopback_addresses()?;
                 }
                 Resource::Firewall(_) | Resource::Alone => {}
-                Resource::Link(spec) => {
-                    return Err(Error::internal(format!("link {} must be an endpoint's claim", spec.name)));
+                Resource::Link(_) | Resource::Fdb { .. } | Resource::Neighbours { .. } => {
+                    return Err(Error::internal(format!("an endpoint cannot own {resource:?}")));
                 }
             }
         }
@@ -188,72 +151,16 @@ impl<'k, K: Kernel> Converger<'k, K> {
     }
 
     /// One change at once.
-    fn now(&mut self, place: Place, change: Change) -> Result<(), Error> {
+    pub(crate) fn now(&mut self, place: Place, change: Change) -> Result<(), Error> {
         self.try_now(place, change).map_err(kernel)
     }
 
-    fn try_now(&mut self, place: Place, change: Change) -> Result<(), KernelError> {
+    pub(crate) fn try_now(&mut self, place: Place, change: Change) -> Result<(), KernelError> {
         self.kernel.apply(place, &[change]).into_iter().next().unwrap_or(Ok(()))
     }
 
-    /// A shared link: created down, dressed, then brought up. Up means complete, so whoever meets it half made (its
-    /// maker was killed, or is at it now) completes it; every step can be done twice.
-    fn ensure_link(&mut self, network: &str, spec: &LinkSpec) -> Result<(), Error> {
-        let link = match self.link(Place::Host, &spec.name).map_err(kernel)? {
-            Some(link) => link,
-            None => self.make_shared(network, spec)?,
-        };
-        let wanted = LinkSpec { up: false, promisc: false, mac: None, ..spec.clone() };
-        let master = match &spec.master {
-            Some(master) => self.link(Place::Host, master).map_err(kernel)?.map_or(0, |master| master.index),
-            None => 0,
-        };
-        satisfies(&link, &wanted, Place::Host, master).map_err(|difference| {
-            Error::config(format!("{:?} already exists but {}", spec.name, difference.difference))
-        })?;
-        if self.alone
-            && let Some(other) = other_network(&link, network)
-        {
-            return Err(Error::config(format!("{:?} already exists but belongs to {other}", spec.name))
-                .with_details("give each network devices of its own, or remove the other network first"));
-        }
-        let index = LinkName::Index(link.index);
-        if spec.promisc && !link.promisc {
-            self.now(Place::Host, Change::Promisc(index.clone(), true))?;
-        }
-        if link.alias.is_empty() && link.group == shared_group(network) {
-            let alias = Owner::network_alias(network);
-            self.now(Place::Host, Change::Alias(index.clone(), alias))?;
-        }
-        if spec.up && !link.up {
-            self.give_birth_settings(Place::Host, spec)?;
-            self.now(Place::Host, Change::Up(index, true))?;
-        }
-        Ok(())
-    }
-
-    fn is_fresh(&self, name: &str) -> bool {
+    pub(crate) fn is_fresh(&self, name: &str) -> bool {
         self.known.iter().any(|known| known.fresh && known.link.name == name)
-    }
-
-    /// Creates a shared link, or finds the one that somebody else has created in the meantime.
-    fn make_shared(&mut self, network: &str, spec: &LinkSpec) -> Result<Link, Error> {
-        let mac = spec.mac.unwrap_or_else(|| self.kernel.random_mac());
-        let born = LinkSpec { up: false, mac: Some(mac), group: shared_group(network), ..spec.clone() };
-        match self.kernel.create(Place::Host, &born) {
-            Ok(_) => {}
-            Err(error) if error.errno == EXISTS => {
-                return self
-                    .link(Place::Host, &spec.name)
-                    .map_err(kernel)?
-                    .ok_or_else(|| Error::new(Code::TryAgain, format!("{} came and went; try again", spec.name)));
-            }
-            Err(error) => return Err(lacks_feature(error, spec)),
-        }
-        let link = self.kernel.link(Place::Host, &LinkName::Name(spec.name.clone())).map_err(kernel)?;
-        let link = link.ok_or_else(|| Error::new(Code::TryAgain, format!("{} vanished; try again", spec.name)))?;
-        self.note(Place::Host, link.clone());
-        Ok(link)
     }
 
     /// The variables that a new link gets once.
@@ -265,76 +172,6 @@ impl<'k, K: Kernel> Converger<'k, K> {
         Ok(())
     }
 
-    /// An address that a network needs on a link of the host: added blindly, because it is there already in all but
-    /// the first ADD, and then the kernel says so. Only when it was not are the others looked at.
-    fn ensure_address(&mut self, place: Place, name: &str, address: Address, force: bool) -> Result<(), Error> {
-        let index = self.index(place, name)?;
-        match self.try_now(place, Change::AddAddress(index.clone(), address)) {
-            Err(error) if error.errno == EXISTS => return Ok(()),
-            other => other.map_err(kernel)?,
-        }
-        let verdict = self.settle_address(place, name, &index, address, force);
-        if verdict.is_err() {
-            // The address was not there before; whatever refuses its removal matters less than why it has to go.
-            let _ = self.try_now(place, Change::DeleteAddress(index, address));
-        }
-        verdict
-    }
-
-    /// Looks for what the new address collides with, on its link and elsewhere.
-    fn settle_address(
-        &mut self,
-        place: Place,
-        name: &str,
-        index: &LinkName,
-        address: Address,
-        force: bool,
-    ) -> Result<(), Error> {
-        let link = self.link(place, name).map_err(kernel)?.unwrap_or_default();
-        let net = address.net;
-        for other in self.kernel.addresses(place, link.index).map_err(kernel)? {
-            let apart = other.addr().is_ipv4() != net.addr().is_ipv4()
-                || (net.addr().is_ipv6() && !other.contains(&net.addr()) && !net.contains(&other.addr()));
-            if other == net || apart {
-                continue;
-            }
-            if !force {
-                return Err(Error::config(format!(
-                    "failed to set bridge addr: {name:?} already has an IP address different from {net}"
-                ))
-                .with_details(format!(
-                    "it has {other}: remove that with \"ip address del {other} dev {name}\", use another bridge, or set forceAddress"
-                )));
-            }
-            self.now(place, Change::DeleteAddress(index.clone(), Address { net: other, nodad: false }))?;
-        }
-        if let Some(route) = self.kernel.route_to(place, net.addr()).map_err(kernel)?
-            && route.local
-            && route.link != link.index
-        {
-            let holder = self.kernel.link(place, &LinkName::Index(route.link)).map_err(kernel)?;
-            let holder = holder.map_or_else(|| format!("link {}", route.link), |holder| holder.name);
-            return Err(Error::config(format!(
-                "failed to set bridge addr: the gateway address {} of {name:?} is taken: {holder:?} has it",
-                net.addr()
-            ))
-            .with_details("give this network a subnet of its own, or remove the other one"));
-        }
-        // With its address the bridge gets its MAC for good: it no longer follows its ports.
-        match link.mac {
-            Some(mac) if !self.is_fresh(name) => self.now(place, Change::Mac(index.clone(), mac)),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn sysctl(&mut self, sysctl: &Sysctl) -> Result<(), Error> {
-        let have = self.kernel.sysctl(sysctl.place, &sysctl.key).map_err(kernel)?;
-        if have.as_deref() == Some(sysctl.value.as_str()) || (have.is_none() && sysctl.optional) {
-            return Ok(());
-        }
-        self.write_sysctl(sysctl)
-    }
-
     pub(crate) fn write_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), Error> {
         match self.kernel.set_sysctl(sysctl.place, &sysctl.key, &sysctl.value) {
             Err(error) if error.errno == NO_ENTRY && sysctl.optional => Ok(()),
@@ -342,7 +179,7 @@ impl<'k, K: Kernel> Converger<'k, K> {
         }
     }
 
-    fn vlans(&mut self, resource: &Resource) -> Result<(), Error> {
+    pub(crate) fn vlans(&mut self, resource: &Resource) -> Result<(), Error> {
         let Resource::Vlans { link, vlans, keep_default } = resource else { return Ok(()) };
         let index = self.index(Place::Host, link)?;
         let all = cnm::VlanRange { first: 1, last: 4094, native: false };
@@ -363,27 +200,6 @@ impl<'k, K: Kernel> Converger<'k, K> {
             }
         }
         Ok(())
-    }
-}
-
-/// Which other network than `network` we made a shared link for, if any.
-fn other_network(link: &Link, network: &str) -> Option<String> {
-    let half_made = link.alias.is_empty() && is_shared_group(link.group) && link.group != shared_group(network);
-    if half_made {
-        return Some("another network".into());
-    }
-    let marked = Owner::is_network_alias(&link.alias) && link.alias != Owner::network_alias(network);
-    marked.then(|| format!("the network of the alias {:?}", link.alias))
-}
-
-/// A kernel without a feature says so in words that a person understands.
-fn lacks_feature(error: KernelError, spec: &LinkSpec) -> Error {
-    match &spec.kind {
-        cnm::LinkKind::Bridge { vlan_filtering: true } if error.errno == NOT_SUPPORTED => {
-            Error::new(Code::UnsupportedField, format!("vlan, vlanTrunk: this kernel has no VLAN filtering: {error}"))
-                .with_details("it needs CONFIG_BRIDGE_VLAN_FILTERING; leave the keys out or boot another kernel")
-        }
-        cnm::LinkKind::Bridge { .. } | cnm::LinkKind::Veth { .. } => kernel(error),
     }
 }
 

@@ -11,6 +11,7 @@ mod collect;
 mod converge;
 pub mod delegate;
 mod detach;
+mod ensure;
 mod errors;
 mod ipam;
 mod network_plugin;

@@ -57,8 +57,8 @@ pub(crate) fn delete_unused<K: Kernel>(k: &mut K, network: &str, resources: &[Re
         match k.link(Place::Host, &LinkName::Name(spec.name.clone())) {
             Ok(Some(link)) => failures.add(match spec.kind {
                 LinkKind::Bridge { .. } => delete_unused_bridge(k, network, &link),
-                LinkKind::Veth { .. } if is_ours(&link, network) => delete_all(k, &[&link]),
-                LinkKind::Veth { .. } => Ok(()),
+                LinkKind::Veth { .. } | LinkKind::Vxlan(_) if is_ours(&link, network) => delete_all(k, &[&link]),
+                LinkKind::Veth { .. } | LinkKind::Vxlan(_) => Ok(()),
             }),
             Ok(None) => {}
             Err(error) => failures.add(Err(kernel(error))),

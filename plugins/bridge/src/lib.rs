@@ -65,7 +65,8 @@ preserveDefaultVlan, ipam, dns; and beyond the reference plugin:
             ..LinkSpec::new(&port, LinkKind::Veth { peer })
         };
         let mut resources = Vec::new();
-        let flags = PortFlags { hairpin: conf.hairpin, isolated: conf.isolated_port || !conf.icc };
+        let isolated = conf.isolated_port || !conf.icc;
+        let flags = PortFlags { hairpin: conf.hairpin, isolated, ..PortFlags::default() };
         if flags != PortFlags::default() {
             resources.push(Resource::Port { link: port.clone(), flags });
         }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by failing that a case is broken")]
 
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,7 @@ use bridge::Bridge;
 use cni::json::{Json, Node};
 use cni::{AddResult, Command, Request, Version};
 use cnm::{Backend, Context, Driver, Mac, Owner, Resource};
+use kernel_memory::Memory;
 
 #[test]
 fn every_case_is_described_as_written() {
@@ -46,7 +48,9 @@ fn every_case_is_described_as_written() {
 fn describe(case: &Path) -> Result<String, String> {
     let request = request(case);
     let fail = |error: cni::Error| format!("code {}\n{}\n{}\n", error.code.number(), error.msg, error.details);
-    let driver = Bridge::parse(&request, &Context { preferred_backend: &|| Backend::Nftables }).map_err(fail)?;
+    let mut host = Memory::without_sandbox();
+    let context = Context { preferred_backend: &|| Backend::Nftables, host: &RefCell::new(&mut host) };
+    let driver = Bridge::parse(&request, &context).map_err(fail)?;
     let owner = Owner::new("web", "c0ffee", "eth0");
     let endpoint = driver.endpoint(&owner, Mac([2, 0, 0, 0, 0, 1]));
     let lease = fs::read(case.join("lease.json"))

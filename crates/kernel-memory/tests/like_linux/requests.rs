@@ -175,7 +175,11 @@ fn route() -> impl Strategy<Value = Route> {
 
 fn change() -> impl Strategy<Value = Change> {
     let mac = prop_oneof![4 => select(&MACS[..]), 1 => Just(Mac([1, 0, 0, 0, 0, 1]))];
-    let port = (any::<bool>(), any::<bool>()).prop_map(|(hairpin, isolated)| PortFlags { hairpin, isolated });
+    let port = (any::<bool>(), any::<bool>()).prop_map(|(hairpin, isolated)| PortFlags {
+        hairpin,
+        isolated,
+        ..PortFlags::default()
+    });
     let alias = select(&["", "a name", "x"][..]).prop_map(str::to_owned);
     prop_oneof![
         8 => (link(), prop::bool::weighted(0.7)).prop_map(|(link, up)| Change::Up(link, up)),
@@ -261,7 +265,7 @@ pub(crate) fn attachment() -> Vec<Request> {
         Request::Create(Place::Host, veth("v0", "eth1", 0)),
         Request::Create(Place::Host, veth("v1", "eth0", 0)),
         host(Change::Alias(by_name("v0"), "cnm tag".into())),
-        host(Change::Port(by_name("v0"), PortFlags { hairpin: true, isolated: false })),
+        host(Change::Port(by_name("v0"), PortFlags { hairpin: true, ..PortFlags::default() })),
         inside(Change::ArpNotify(by_name("eth0"), true)),
         inside(Change::AddAddress(by_name("eth0"), address("10.0.0.2/24", true))),
         inside(Change::AddAddress(by_name("eth0"), address("fd00::2/64", true))),

@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 
 use cnm::{Link, LinkKind, LinkName, LinkSpec, Mac, Peer, PortFlags};
 
-use super::{AF_INET, DELETE_LINK, GET_LINK, NEW_LINK, SET_LINK};
+use super::{AF_INET, DELETE_LINK, GET_LINK, NEW_LINK, SET_LINK, vxlan};
 use crate::netlink::{Attributes, Batch, Message, flags, read_text, read_u32};
 
 /// Length of `struct ifinfomsg`.
@@ -36,6 +36,10 @@ const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 pub(super) const IFLA_BRPORT_MODE: u16 = 4;
+pub(super) const IFLA_BRPORT_LEARNING: u16 = 8;
+/// `IFLA_BRPORT_UNICAST_FLOOD`, `…_MCAST_FLOOD`, `…_BCAST_FLOOD`.
+pub(super) const FLOOD: [u16; 3] = [9, 27, 30];
+pub(super) const IFLA_BRPORT_NEIGH_SUPPRESS: u16 = 32;
 pub(super) const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_INET_CONF: u16 = 1;
 const IPV4_DEVCONF_ARP_NOTIFY: u16 = 22;
@@ -106,6 +110,7 @@ pub(crate) fn create_link(batch: &mut Batch, spec: &LinkSpec, master: u32, sandb
                     data.nest(VETH_INFO_PEER, |data| veth_peer(data, peer, spec.mtu, sandbox))
                 });
             }
+            LinkKind::Vxlan(wanted) => info.nest(IFLA_INFO_DATA, |data| vxlan::write(data, wanted)),
         }
     });
 }
@@ -239,10 +244,20 @@ fn read_info(link: &mut Link, info: &[u8]) {
     {
         link.vlan_filtering = Attributes::inside(data).find(IFLA_BR_VLAN_FILTERING).is_some_and(|value| value == [1]);
     }
+    if link.kind == "vxlan" {
+        link.vxlan = info.find(IFLA_INFO_DATA).map(vxlan::read);
+    }
     if info.find(IFLA_INFO_SLAVE_KIND).map(read_text).as_deref() == Some("bridge")
         && let Some(data) = info.find(IFLA_INFO_SLAVE_DATA)
     {
-        let flag = |kind| Attributes::inside(data).find(kind).is_some_and(|value| value == [1]);
-        link.port = Some(PortFlags { hairpin: flag(IFLA_BRPORT_MODE), isolated: flag(IFLA_BRPORT_ISOLATED) });
+        let flag = |kind| Attributes::inside(data).find(kind).map(|value| value == [1]);
+        let on = |kind| flag(kind).unwrap_or(false);
+        link.port = Some(PortFlags {
+            hairpin: on(IFLA_BRPORT_MODE),
+            isolated: on(IFLA_BRPORT_ISOLATED),
+            suppress: on(IFLA_BRPORT_NEIGH_SUPPRESS),
+            no_learning: flag(IFLA_BRPORT_LEARNING) == Some(false),
+            no_flood: FLOOD.iter().all(|kind| flag(*kind) == Some(false)),
+        });
     }
 }

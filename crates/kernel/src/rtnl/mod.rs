@@ -3,13 +3,16 @@
 
 mod address;
 mod link;
+mod neighbour;
 mod port;
 mod route;
+mod vxlan;
 
 pub(crate) use address::{address_change, address_dump, parse_address};
 pub(crate) use link::{
     Flag, Setting, arp_notify, create_link, delete_link, get_link, link_dump, parse_link, set_flags, set_link,
 };
+pub(crate) use neighbour::{fdb_change, fdb_dump, neighbour_change, neighbour_dump, parse_fdb, parse_neighbour};
 pub(crate) use port::{close_port, port_flags, vlans};
 pub(crate) use route::{add_route, lookup, parse_lookup, parse_routes, route_dump};
 
@@ -22,6 +25,9 @@ pub(crate) const DELETE_ADDRESS: u16 = 21;
 pub(crate) const GET_ADDRESS: u16 = 22;
 pub(crate) const NEW_ROUTE: u16 = 24;
 pub(crate) const GET_ROUTE: u16 = 26;
+pub(crate) const NEW_NEIGHBOUR: u16 = 28;
+pub(crate) const DELETE_NEIGHBOUR: u16 = 29;
+pub(crate) const GET_NEIGHBOUR: u16 = 30;
 
 const AF_INET: u8 = 2;
 const AF_BRIDGE: u8 = 7;

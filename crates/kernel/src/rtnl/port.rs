@@ -3,7 +3,10 @@
 
 use cnm::{PortFlags, VlanRange};
 
-use super::link::{IFLA_AF_SPEC, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_MODE, header};
+use super::link::{
+    FLOOD, IFLA_AF_SPEC, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_LEARNING, IFLA_BRPORT_MODE, IFLA_BRPORT_NEIGH_SUPPRESS,
+    header,
+};
 use super::{AF_BRIDGE, DELETE_LINK, SET_LINK};
 use crate::netlink::{Batch, flags};
 
@@ -24,6 +27,16 @@ pub(crate) fn port_flags(batch: &mut Batch, index: u32, wanted: PortFlags) {
     batch.nest(IFLA_PROTINFO, |info| {
         info.u8(IFLA_BRPORT_MODE, wanted.hairpin.into());
         info.u8(IFLA_BRPORT_ISOLATED, wanted.isolated.into());
+        // Only what differs from a fresh port's: kernels before 4.15 know none of these.
+        if wanted.suppress {
+            info.u8(IFLA_BRPORT_NEIGH_SUPPRESS, 1);
+        }
+        if wanted.no_learning {
+            info.u8(IFLA_BRPORT_LEARNING, 0);
+        }
+        if wanted.no_flood {
+            FLOOD.iter().for_each(|kind| info.u8(*kind, 0));
+        }
     });
 }
 

@@ -85,8 +85,15 @@ pub(crate) fn parse_lookup(message: &Message<'_>) -> Option<RouteLookup> {
     if message.kind != NEW_ROUTE || message.payload.len() < HEADER {
         return None;
     }
-    let link = message.attributes(HEADER).find(RTA_OIF).map_or(0, read_u32);
-    Some(RouteLookup { local: message.payload[7] == RTN_LOCAL, link })
+    let attributes = message.attributes(HEADER);
+    let mut links = hops(attributes).into_iter().map(|(link, _)| link);
+    let metrics = attributes.find(RTA_METRICS).map(Attributes::inside);
+    Some(RouteLookup {
+        local: message.payload[7] == RTN_LOCAL,
+        link: links.next().unwrap_or(0),
+        others: links.collect(),
+        mtu: metrics.and_then(|metrics| metrics.find(RTAX_MTU)).map_or(0, read_u32),
+    })
 }
 
 /// Asks for the routes that leave by one link, both families.

@@ -66,8 +66,9 @@ impl World {
             network: "web".into(),
             version: Version::NEWEST,
         };
-        let driver = Bridge::parse(&request, &Context { preferred_backend: &|| Backend::Nftables })
-            .unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let mut host = memory.clone();
+        let context = Context { preferred_backend: &|| Backend::Nftables, host: &RefCell::new(&mut host) };
+        let driver = Bridge::parse(&request, &context).unwrap_or_else(|error| panic!("{}: {error}", case.name));
         Self { case, driver, memory, sandboxes: BTreeMap::new(), leases: RefCell::default() }
     }
 

@@ -1,0 +1,86 @@
+//! VXLAN devices, forwarding tables and neighbours.
+
+use std::net::IpAddr;
+
+use cnm::{Claimed, FdbEntry, LinkName, LinkSpec, Mac, Neighbour, Vxlan};
+
+use crate::device::{Device, Kind, NsId};
+use crate::memory::World;
+use crate::namespace::Refusal;
+use crate::{EAFNOSUPPORT, EEXIST, EINVAL, ENODEV, ENOENT, EOPNOTSUPP};
+
+/// `VXLAN_HEADROOM` and `VXLAN6_HEADROOM`: outer headers in bytes.
+const fn headroom(local: IpAddr) -> u32 {
+    if local.is_ipv4() { 50 } else { 70 }
+}
+
+impl World {
+    /// One VNI on one UDP port is one device.
+    pub(crate) fn create_vxlan(&mut self, ns: NsId, spec: &LinkSpec, vxlan: Vxlan) -> Result<Claimed, Refusal> {
+        let space = self.spaces.get(&ns).ok_or((ENODEV, ""))?;
+        let same = |other: &Device| {
+            matches!(&other.kind, Kind::Vxlan(other) if (other.vni, other.port) == (vxlan.vni, vxlan.port)
+                && other.local.is_ipv4() == vxlan.local.is_ipv4())
+        };
+        let below = match vxlan.underlay {
+            0 => None,
+            index => Some(space.devices.get(&index).ok_or((ENODEV, "Invalid local interface"))?.mtu),
+        };
+        if vxlan.group.is_some_and(|group| group.is_ipv4() != vxlan.local.is_ipv4()) {
+            return Err((EINVAL, "Local and remote address families do not match"));
+        }
+        if space.devices.values().any(same) {
+            return Err((EEXIST, "A VXLAN device with the specified VNI already exists"));
+        }
+        let most = below.map(|mtu| mtu - headroom(vxlan.local));
+        let mtu = spec.mtu.map(|mtu| most.map_or(mtu, |most| mtu.min(most))).or(most).unwrap_or(1500);
+        let mac = spec.mac.unwrap_or_else(|| self.random_mac());
+        let device = Device::new(&spec.name, Kind::Vxlan(vxlan), mac, mtu);
+        let index = self.spaces.get_mut(&ns).map_or(0, |space| space.register(device));
+        Ok(Claimed { index, peer_index: 0 })
+    }
+
+    fn device_named(&mut self, ns: NsId, name: &LinkName) -> Result<&mut Device, Refusal> {
+        let index = self.wanted(ns, name)?;
+        self.device_mut(ns, index).ok_or((ENODEV, ""))
+    }
+
+    /// The port whose table an entry is for, if it can hold it.
+    fn table_of(&mut self, ns: NsId, name: &LinkName, entry: FdbEntry) -> Result<&mut Device, Refusal> {
+        let device = self.device_named(ns, name)?;
+        match (entry.vtep, &device.kind) {
+            (Some(vtep), Kind::Vxlan(vxlan)) if vtep.is_ipv4() == vxlan.local.is_ipv4() => Ok(device),
+            (Some(_), Kind::Vxlan(_)) => Err((EAFNOSUPPORT, "Address family of the destination")),
+            (None, _) if device.port.is_some() => Ok(device),
+            (Some(_) | None, _) => Err((EOPNOTSUPP, "")),
+        }
+    }
+
+    pub(crate) fn set_fdb(&mut self, ns: NsId, name: &LinkName, entry: FdbEntry) -> Result<(), Refusal> {
+        let device = self.table_of(ns, name, entry)?;
+        let several = entry.mac == Mac([0; 6]) && entry.vtep.is_some();
+        device.fdb.retain(|old| {
+            let same_table = old.mac == entry.mac && old.vtep.is_some() == entry.vtep.is_some();
+            !same_table || (several && *old != entry)
+        });
+        device.fdb.push(entry);
+        Ok(())
+    }
+
+    pub(crate) fn delete_fdb(&mut self, ns: NsId, name: &LinkName, entry: FdbEntry) -> Result<(), Refusal> {
+        let table = &mut self.table_of(ns, name, entry)?.fdb;
+        let at = table.iter().position(|old| *old == entry).ok_or((ENOENT, ""))?;
+        table.remove(at);
+        Ok(())
+    }
+
+    pub(crate) fn set_neighbour(&mut self, ns: NsId, name: &LinkName, entry: Neighbour) -> Result<(), Refusal> {
+        self.device_named(ns, name).map(|device| {
+            device.neighbours.insert(entry.ip, entry.mac);
+        })
+    }
+
+    pub(crate) fn delete_neighbour(&mut self, ns: NsId, name: &LinkName, entry: Neighbour) -> Result<(), Refusal> {
+        self.device_named(ns, name)?.neighbours.remove(&entry.ip).map(drop).ok_or((ENOENT, ""))
+    }
+}
