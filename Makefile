@@ -15,7 +15,7 @@ PLUGINS := bridge host none loopback host-local-ipam host-local
 OUT     := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo cluster test bench check install clean help
+.PHONY: all demo cluster test test-vm bench check install clean help
 
 all: ## build the plugins and cnm into bin/: release, static
 	@scripts/need build
@@ -38,6 +38,10 @@ test: all ## every ring of tests (root); installs from Debian what is missing
 	@scripts/need test
 	scripts/test $(LOCKED)
 
+test-vm: all ## the kernel ring on a stock Debian kernel in a virtual machine (root), with what this kernel may lack
+	@scripts/need test-vm
+	scripts/test-vm $(LOCKED)
+
 bench: all ## compare with the reference plugins and the kernel floor (root); writes target/bench.json
 	@scripts/need bench
 	scripts/cargo-static build --release $(LOCKED) -p cnm-benches
@@ -59,4 +63,4 @@ clean: ## remove what was built
 	rm -rf bin
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16

@@ -1,5 +1,8 @@
 //! The harness itself: a test can trust what it says.
 
+mod tally;
+mod vm;
+
 use cnm_tests::{Host, eventually};
 
 #[test]
