@@ -1,9 +1,10 @@
 //! From intents to the objects of nf_tables that make them true. Pure.
 
-use cnm::{Backend, Intent, Owner};
+use cnm::{Backend, Forwarding, Gatekeeper, Ingress, Intent, Owner, OwnerTag};
+use ipnet::IpNet;
 
-use super::scheme::{Base, Chain, PORTS, SOURCES};
-use crate::nft::{Element, Key};
+use super::scheme::{Base, Chain, FIREWALL_OWNERS, PORTS, SOURCES, ZONED4, ZONED6, marks};
+use crate::nft::{Element, Key, octets};
 
 /// What must exist for some intents of one owner.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(super) struct Wishes {
     pub(super) bases: Vec<Base>,
     pub(super) chains: Vec<Chain>,
     pub(super) elements: Vec<Element>,
+    /// The administrator's chain of iptables, where the accepting chains are to have outposts.
+    pub(super) admin: Option<String>,
 }
 
 impl Wishes {
@@ -22,12 +25,13 @@ impl Wishes {
                 Intent::Masquerade { backend: Backend::Iptables, .. } => {}
                 Intent::Masquerade { device, address, backend: Backend::Nftables } => {
                     let subnet = address.trunc();
-                    wishes.share(owner, Base::Masquerade, Chain::Outside { device: device.clone(), subnet });
+                    wishes.share(&owner.network, Base::Masquerade, Chain::Outside { device: device.clone(), subnet });
                 }
-                Intent::Guard { internal: false, isolated: false, .. } | Intent::Forward(_) => {}
+                Intent::Guard { internal: false, isolated: false, .. } => {}
+                Intent::Forward(forwarding) => wishes.forward(owner, forwarding),
                 Intent::Guard { device, internal, isolated } => {
                     let (device, internal, isolated) = (device.clone(), *internal, *isolated);
-                    wishes.share(owner, Base::Guard, Chain::Guard { device, internal, isolated });
+                    wishes.share(&owner.network, Base::Guard, Chain::Guard { device, internal, isolated });
                 }
                 Intent::SpoofCheck { .. } => {
                     wishes.stand_on(Base::Spoof);
@@ -64,13 +68,59 @@ impl Wishes {
         }
     }
 
-    fn share(&mut self, owner: &Owner, base: Base, chain: Chain) {
+    fn share(&mut self, network: &str, base: Base, chain: Chain) {
         self.stand_on(base);
+        self.lead_to(chain.member(network), chain);
+    }
+
+    fn lead_to(&mut self, member: Element, chain: Chain) {
         if !self.chains.contains(&chain) {
-            self.elements.push(chain.member(&owner.network));
+            self.elements.push(member);
             self.chains.push(chain);
         }
     }
+
+    /// What accepts for an attachment and keeps others away.
+    fn forward(&mut self, owner: &Owner, forwarding: &Forwarding) {
+        if forwarding.gatekeeper == Gatekeeper::Iptables {
+            return;
+        }
+        self.stand_on(Base::Firewall);
+        let mut chains = Vec::new();
+        if let (Some(device), Ingress::SameBridge | Ingress::Isolated) = (&forwarding.device, forwarding.ingress) {
+            let isolated = forwarding.ingress == Ingress::Isolated;
+            chains.push(Chain::Ingress { device: device.clone(), isolated });
+        }
+        if forwarding.gatekeeper == Gatekeeper::Firewalld {
+            self.elements.extend(forwarding.addresses.iter().map(|address| zoned(owner, *address)));
+        } else {
+            self.admin = Some(forwarding.admin_chain.clone());
+            chains.extend(forwarding.addresses.iter().map(|address| {
+                let subnet = if forwarding.shared { address.trunc() } else { IpNet::from(address.addr()) };
+                Chain::Accept { device: forwarding.device.clone(), subnet }
+            }));
+        }
+        for chain in chains {
+            let member = if forwarding.shared { chain.member(&owner.network) } else { chain.member_alone(owner) };
+            self.lead_to(member, chain);
+        }
+        if !forwarding.shared || forwarding.gatekeeper == Gatekeeper::Firewalld {
+            self.elements.push(Self::responsible(owner));
+        }
+    }
+
+    /// The element that says that an endpoint answers for something of the firewall plugin's itself.
+    pub(super) fn responsible(owner: &Owner) -> Element {
+        let key = marks(&OwnerTag::digits(&owner.tag().to_string()));
+        Element { set: &FIREWALL_OWNERS, key, end: None, verdict: None, comment: owner.comment() }
+    }
+}
+
+/// The element that says whose an address in a zone of firewalld is.
+fn zoned(owner: &Owner, address: IpNet) -> Element {
+    let set = if address.addr().is_ipv6() { &ZONED6 } else { &ZONED4 };
+    let key = Key::default().bytes(&octets(address.addr())).done();
+    Element { set, key, end: None, verdict: None, comment: owner.comment() }
 }
 
 #[cfg(test)]

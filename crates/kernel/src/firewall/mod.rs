@@ -1,6 +1,8 @@
 //! The host's firewall: intents lowered to nf_tables (in process) or iptables (by its programs). `docs/rules.md` lists
 //! everything that is installed. It knows no configurations and no verbs.
 
+mod conflict;
+mod forward;
 mod iptables;
 mod legacy;
 mod lower;
@@ -9,7 +11,7 @@ mod reference;
 mod ruleset;
 mod scheme;
 
-use cnm::{Backend, Firewall, Intent, KernelError, Owner, OwnerTag};
+use cnm::{Backend, Firewall, Intent, KernelError, Owner, OwnerTag, Share};
 use ipnet::IpNet;
 
 use crate::nft::Nft;
@@ -155,6 +157,26 @@ impl Firewall for HostFirewall {
         }
         errors.extend(self.remove_others(owner, known));
         together(errors)
+    }
+
+    fn withdraw(&mut self, owner: &Owner, share: Share, known: &[Intent]) -> Result<(), KernelError> {
+        match share {
+            Share::Ports => Ok(()),
+            Share::Forwarding => self.stop_forwarding(owner, known),
+        }
+    }
+
+    fn collect_share(
+        &mut self,
+        network: &str,
+        share: Share,
+        keep: &dyn Fn(&OwnerTag) -> bool,
+        _keep_container: &dyn Fn(&str) -> bool,
+    ) -> Result<(), KernelError> {
+        match share {
+            Share::Ports => Ok(()),
+            Share::Forwarding => self.collect_forwarding(network, keep),
+        }
     }
 
     fn release(&mut self, network: &str) -> Result<(), KernelError> {

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 
 use cnm::{KernelError, Owner, OwnerTag};
 
+use super::conflict::{conflict, overlapping, taken};
+use super::forward::outpost::{self, Foreign, Outpost};
 use super::lower::Wishes;
-use super::scheme::{Chain, INET, OWNED, SHARED};
+use super::scheme::{Chain, FIREWALL_MEMBERS, INET, OWNED, SHARED};
 use crate::nft::{Answer, Element, Failure, Nft, Question, Set, Step, View};
 
 /// How often a plan is made anew because another writer was faster. After that the generation is left out: the
@@ -21,7 +23,7 @@ const CHUNK: usize = 128;
 
 const ENOENT: i32 = 2;
 const EBUSY: i32 = 16;
-const EEXIST: i32 = 17;
+pub(super) const EEXIST: i32 = 17;
 
 /// Plans and commits until no other writer interferes. `plan` gives the steps, and the generation when they depend on
 /// what it saw; no steps are success.
@@ -109,6 +111,26 @@ pub(super) fn install(nft: &mut Nft, wishes: &Wishes) -> Result<(), KernelError>
     })
 }
 
+/// The steps that let chains of others accept what ours do. Those of iptables are looked at each time, those of other
+/// tables when the subnet's first endpoint comes.
+fn plan_outposts(nft: &mut Nft, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>, KernelError> {
+    let Some(admin) = &wishes.admin else { return Ok(Vec::new()) };
+    let mut steps = Vec::new();
+    for family in outpost::look(nft, &wishes.chains, admin)? {
+        steps.extend(family.install(nft, admin)?);
+    }
+    let chains = wishes.chains.iter().zip(&seen.chains);
+    let new: Vec<Outpost> =
+        chains.filter(|(_, seen)| !seen.there).filter_map(|(chain, _)| Outpost::of(chain)).collect();
+    if !new.is_empty() {
+        let foreign = Foreign::list(nft)?;
+        for outpost in &new {
+            steps.extend(foreign.install(nft, outpost)?);
+        }
+    }
+    Ok(steps)
+}
+
 /// The steps from what is there to what is wished.
 fn plan_install(nft: &mut Nft, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>, KernelError> {
     let mut steps = Vec::new();
@@ -146,60 +168,8 @@ fn plan_install(nft: &mut Nft, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>
             }
         }
     }
+    steps.extend(plan_outposts(nft, wishes, seen)?);
     Ok(steps)
-}
-
-/// An element, there or among the steps so far, that has addresses of the range `wished`. Asked by key, the kernel finds
-/// only one that holds the beginning of the range, and it does not refuse a range that encloses another: then the order
-/// in which they were made would decide which one a packet meets.
-fn overlapping(nft: &mut Nft, wished: &Element, steps: &[Step]) -> Result<Option<Element>, KernelError> {
-    let Some(end) = &wished.end else { return Ok(None) };
-    let coming = steps.iter().filter_map(|step| match step {
-        Step::AddElement(element) if element.set == wished.set => Some(element.clone()),
-        _ => None,
-    });
-    let mut all = nft.elements(wished.set)?.into_iter().chain(coming);
-    // The device comes first in a key: the ranges of another one are all before or all after.
-    Ok(all.find(|other| other.key <= *end && wished.key <= *other.end.as_ref().unwrap_or(&other.key)))
-}
-
-/// Two networks want different things of one bridge.
-fn conflict(nft: &mut Nft, chain: &Chain, found: &Element) -> Result<KernelError, KernelError> {
-    let there = found.leads_to().unwrap_or("something else");
-    let members = listed(nft, &[chain.members()])?;
-    let members = members.iter().filter(|member| member.leads_to() == Some(there));
-    let networks: Vec<&str> = members.filter_map(|member| Some(member.comment.split_once(", net: ")?.1)).collect();
-    let holders = if networks.is_empty() { "nobody".into() } else { networks.join(", ") };
-    let (what, words) = match chain {
-        Chain::Guard { device, .. } => (
-            format!("guard {device} by chain {}", chain.name()),
-            format!(
-                "it is guarded by chain {there} for {holders}; \"internal\" and \"icc\" must be the same for all networks on \
-                 a bridge, and cannot change while a network has endpoints"
-            ),
-        ),
-        Chain::Outside { .. } => (
-            format!("masquerade by chain {}", chain.name()),
-            format!(
-                "chain {there} of {holders} overlaps; give each network a bridge or a subnet of its own; a subnet cannot \
-                 change while its network has endpoints"
-            ),
-        ),
-    };
-    Ok(KernelError::new(what, EEXIST, words))
-}
-
-/// The key is another attachment's.
-fn taken(wished: &Element, found: &Element) -> KernelError {
-    let holder = if found.comment.is_empty() { "nobody that we know" } else { &found.comment };
-    KernelError::new(
-        format!("add element {wished} to {}", wished.set),
-        EEXIST,
-        format!(
-            "it belongs to {holder}; asked for by {}; if that one is gone, delete it (DEL or GC) first",
-            wished.comment
-        ),
-    )
 }
 
 /// Takes away what `owner` alone has. `known` is what the configuration says that it has; but it may have changed since,
@@ -230,13 +200,22 @@ pub(super) fn collect(nft: &mut Nft, network: &str, keep: &dyn Fn(&OwnerTag) -> 
 
 /// Deletes what is found of the `doomed` endpoints.
 fn erase_listed(nft: &mut Nft, doomed: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
-    let mut elements = listed(nft, &OWNED)?;
+    erase_from(nft, &OWNED, doomed)
+}
+
+/// Deletes what is found of the `doomed` endpoints in some sets.
+pub(super) fn erase_from(
+    nft: &mut Nft,
+    sets: &[&'static Set],
+    doomed: &dyn Fn(&OwnerTag) -> bool,
+) -> Result<(), KernelError> {
+    let mut elements = listed(nft, sets)?;
     elements.retain(|element| is_of(element, doomed));
     erase(nft, doomed, &elements)
 }
 
 /// The elements of some sets, each once.
-fn listed(nft: &mut Nft, sets: &[&'static Set]) -> Result<Vec<Element>, KernelError> {
+pub(super) fn listed(nft: &mut Nft, sets: &[&'static Set]) -> Result<Vec<Element>, KernelError> {
     let mut all = Vec::new();
     for &set in sets {
         let mut elements = nft.elements(set)?;
@@ -268,13 +247,22 @@ fn erase(nft: &mut Nft, doomed: &dyn Fn(&OwnerTag) -> bool, elements: &[Element]
 
 /// Takes away what the endpoints of a network share, and with it each chain that no other network uses.
 pub(super) fn release(nft: &mut Nft, network: &str) -> Result<(), KernelError> {
-    let tag = OwnerTag::shared(network);
+    clear(nft, &SHARED, &|tag| *tag == OwnerTag::shared(network))
+}
+
+/// The same for what endpoints have of the firewall plugin's themselves.
+pub(super) fn clear_members(nft: &mut Nft, doomed: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
+    clear(nft, &[&FIREWALL_MEMBERS], doomed)
+}
+
+/// Takes away the members in `maps` that are of the `doomed`, and with them each chain that nobody else uses.
+fn clear(nft: &mut Nft, maps: &[&'static Set], doomed: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
     let mut more = true;
     while more {
         transact(nft, |nft| {
             let generation = nft.generation()?;
-            let members = listed(nft, &SHARED)?.into_iter();
-            let (mut own, mut others): (Vec<_>, Vec<_>) = members.partition(|member| is_of(member, &|one| *one == tag));
+            let members = listed(nft, maps)?.into_iter();
+            let (mut own, mut others): (Vec<_>, Vec<_>) = members.partition(|member| is_of(member, doomed));
             more = own.len() > CHUNK;
             others.extend(own.drain(own.len().min(CHUNK)..));
             let chains = own.iter().filter_map(Element::leads_to).filter_map(Chain::parse).collect();
@@ -321,6 +309,7 @@ fn plan_clear(
             steps.push(Step::DropChain(INET, chain.name()));
         }
     }
+    steps.extend(outpost::remove(nft, &chains)?);
     Ok(steps)
 }
 
@@ -350,6 +339,15 @@ pub(super) fn drift(nft: &mut Nft, wishes: &Wishes) -> Result<Vec<String>, Kerne
                 drift.push(format!("element {wished} of {} belongs to {}", wished.set, found.comment));
             }
             found => drift.extend(different(wished, found.as_ref())),
+        }
+    }
+    if let Some(admin) = &wishes.admin {
+        for family in outpost::look(nft, &wishes.chains, admin)? {
+            drift.extend(family.drift(nft)?);
+        }
+        let foreign = Foreign::list(nft)?;
+        for outpost in wishes.chains.iter().filter_map(Outpost::of) {
+            drift.extend(foreign.drift(nft, &outpost)?);
         }
     }
     Ok(drift)

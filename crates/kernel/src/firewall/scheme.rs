@@ -15,7 +15,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cnm::OwnerTag;
+use cnm::{Owner, OwnerTag};
 use ipnet::IpNet;
 
 use crate::nft::{Element, Family, Field, Hook, Key, Rule, Set, Step, Table, Verdict, octets};
@@ -41,6 +41,18 @@ pub(super) static GUARD_IN: Set = map("guard_in", &[Field::Ifname], false);
 pub(super) static GUARD_OUT: Set = map("guard_out", &[Field::Ifname], false);
 /// Network -> the chain of its guard; as [`MASQ_MEMBERS`].
 pub(super) static GUARD_MEMBERS: Set = map("guard_members", &MEMBER, false);
+/// Bridge -> the chain of its ingress policy, for packets that come from it.
+pub(super) static INGRESS_IN: Set = map("ingress_in", &[Field::Ifname], false);
+/// Bridges with an ingress policy, for packets that go to them.
+pub(super) static INGRESS_OUT: Set = set("ingress_out", &[Field::Ifname]);
+/// Network or endpoint -> a chain of the firewall plugin; as [`MASQ_MEMBERS`].
+pub(super) static FIREWALL_MEMBERS: Set = map("firewall_members", &MEMBER, false);
+/// Endpoints that own something in [`FIREWALL_MEMBERS`] or in a zone of firewalld, so that one question tells.
+pub(super) static FIREWALL_OWNERS: Set = set("firewall_owners", &[Field::Mark, Field::Mark]);
+/// Addresses that we gave to firewalld, and whose they are: it keeps no comments.
+pub(super) static ZONED4: Set = set("zoned4", &[Field::Ipv4]);
+/// The same for IPv6.
+pub(super) static ZONED6: Set = set("zoned6", &[Field::Ipv6]);
 /// Bridge port and the hardware address that it may use.
 pub(super) static SOURCES: Set =
     Set { table: BRIDGE, name: "sources", key: &[Field::Ifname, Field::Ether], verdicts: false, ranges: false };
@@ -51,6 +63,10 @@ pub(super) static PORTS: Set =
 /// 128 bits: the network's tag and a digest of the chain's name.
 const MEMBER: [Field; 4] = [Field::Mark; 4];
 
+const fn set(name: &'static str, key: &'static [Field]) -> Set {
+    Set { table: INET, name, key, verdicts: false, ranges: false }
+}
+
 const fn map(name: &'static str, key: &'static [Field], ranges: bool) -> Set {
     Set { table: INET, name, key, verdicts: true, ranges }
 }
@@ -58,20 +74,24 @@ const fn map(name: &'static str, key: &'static [Field], ranges: bool) -> Set {
 /// The sets whose elements belong to endpoints.
 pub(super) static OWNED: [&Set; 2] = [&SOURCES, &PORTS];
 /// The maps whose elements belong to networks.
-pub(super) static SHARED: [&Set; 2] = [&MASQ_MEMBERS, &GUARD_MEMBERS];
+pub(super) static SHARED: [&Set; 3] = [&MASQ_MEMBERS, &GUARD_MEMBERS, &FIREWALL_MEMBERS];
+
+/// The chain that belongs to the administrator: made when it is missing, never looked into, never deleted.
+pub(super) const ADMIN: &str = "admin";
 
 /// What an intent stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Base {
     Masquerade,
     Guard,
+    Firewall,
     Spoof,
 }
 
 impl Base {
     pub(super) const fn table(self) -> Table {
         match self {
-            Self::Masquerade | Self::Guard => INET,
+            Self::Masquerade | Self::Guard | Self::Firewall => INET,
             Self::Spoof => BRIDGE,
         }
     }
@@ -81,6 +101,7 @@ impl Base {
         match self {
             Self::Masquerade => "postrouting",
             Self::Guard => "forward",
+            Self::Firewall => "firewall",
             Self::Spoof => "prerouting",
         }
     }
@@ -89,7 +110,7 @@ impl Base {
     const fn hook(self) -> Hook {
         match self {
             Self::Masquerade => Hook { kind: "nat", number: 4, priority: 100 },
-            Self::Guard => Hook { kind: "filter", number: 2, priority: 0 },
+            Self::Guard | Self::Firewall => Hook { kind: "filter", number: 2, priority: 0 },
             Self::Spoof => Hook { kind: "filter", number: 0, priority: -300 },
         }
     }
@@ -98,6 +119,9 @@ impl Base {
         match self {
             Self::Masquerade => vec![&MASQ_MEMBERS, &MASQ4, &MASQ6],
             Self::Guard => vec![&GUARD_MEMBERS, &GUARD_IN, &GUARD_OUT],
+            Self::Firewall => {
+                vec![&FIREWALL_MEMBERS, &FIREWALL_OWNERS, &ZONED4, &ZONED6, &INGRESS_IN, &INGRESS_OUT]
+            }
             Self::Spoof => vec![&SOURCES, &PORTS],
         }
     }
@@ -111,6 +135,9 @@ impl Base {
                 Rule::default().source_in(true, &MASQ6),
             ],
             Self::Guard => vec![Rule::default().entry_in(&GUARD_IN), Rule::default().exit_in(&GUARD_OUT)],
+            Self::Firewall => {
+                vec![Rule::default().entry_in(&INGRESS_IN), Rule::default().verdict(Verdict::Jump(ADMIN.into()))]
+            }
             Self::Spoof => vec![
                 Rule::default().station_in(&SOURCES).verdict(Verdict::Return),
                 Rule::default().entry_in(&PORTS).verdict(Verdict::Drop),
@@ -122,6 +149,9 @@ impl Base {
     pub(super) fn create(self) -> Vec<Step> {
         let mut steps = vec![Step::AddTable(self.table(), ABOUT)];
         steps.extend(self.sets().into_iter().map(Step::AddSet));
+        if self == Self::Firewall {
+            steps.push(Step::EnsureChain(INET, ADMIN.into()));
+        }
         steps.push(Step::AddChain(self.table(), self.chain().into(), Some(self.hook())));
         steps.extend(self.rules().into_iter().map(|rule| Step::AddRule(self.table(), self.chain().into(), rule)));
         steps
@@ -135,6 +165,11 @@ pub(super) enum Chain {
     Outside { device: String, subnet: IpNet },
     /// What may be forwarded from and to a bridge; at least one of the two is set.
     Guard { device: String, internal: bool, isolated: bool },
+    /// Keeps away from a bridge what comes from others of the kind, or, isolated, from itself, too.
+    Ingress { device: String, isolated: bool },
+    /// Empty, and no packet comes here: it says what is accepted in chains of others (`outpost`), and holds the members
+    /// that want it.
+    Accept { device: Option<String>, subnet: IpNet },
 }
 
 impl Chain {
@@ -148,21 +183,37 @@ impl Chain {
             Self::Guard { device, internal, isolated } => {
                 format!("{}-{}", policy(*internal, *isolated), escape(device))
             }
+            Self::Ingress { device, isolated: false } => format!("ingress-same-bridge-{}", escape(device)),
+            Self::Ingress { device, isolated: true } => format!("ingress-isolated-{}", escape(device)),
+            Self::Accept { device, subnet } => {
+                let device = device.as_deref().map(escape).unwrap_or_default();
+                format!("accept-{device}-{}", subnet.trunc().to_string().replace(':', "_"))
+            }
         }
     }
 
     /// Understands a name that [`Chain::name`] has made.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (kind, rest) = name.split_once('-')?;
-        let guard = |internal, isolated| {
-            Some(Self::Guard { device: unescape(rest).filter(|device| !device.is_empty())?, internal, isolated })
+        let named = |rest: &str| unescape(rest).filter(|device| !device.is_empty());
+        let at_subnet = |rest: &str| {
+            let (device, subnet) = rest.rsplit_once('-')?;
+            Some((unescape(device)?, subnet.replace('_', ":").parse::<IpNet>().ok()?))
         };
+        let guard = |internal, isolated| Some(Self::Guard { device: named(rest)?, internal, isolated });
         match kind {
             "outside" => {
-                let (device, subnet) = rest.rsplit_once('-')?;
-                let device = unescape(device).filter(|device| !device.is_empty())?;
-                Some(Self::Outside { device, subnet: subnet.replace('_', ":").parse().ok()? })
+                let (device, subnet) = at_subnet(rest).filter(|(device, _)| !device.is_empty())?;
+                Some(Self::Outside { device, subnet })
             }
+            "accept" => {
+                let (device, subnet) = at_subnet(rest)?;
+                Some(Self::Accept { device: Some(device).filter(|device| !device.is_empty()), subnet })
+            }
+            "ingress" => match rest.strip_prefix("same-bridge-") {
+                Some(rest) => Some(Self::Ingress { device: named(rest)?, isolated: false }),
+                None => Some(Self::Ingress { device: named(rest.strip_prefix("isolated-")?)?, isolated: true }),
+            },
             "internal" => guard(true, false),
             "isolated" => guard(false, true),
             "closed" => guard(true, true),
@@ -184,6 +235,12 @@ impl Chain {
                     (false, false) => Vec::new(),
                 }
             }
+            Self::Ingress { device, isolated } => {
+                let within = Rule::default().leaves(device).verdict(Verdict::Return);
+                let away = Rule::default().exit_in(&INGRESS_OUT).verdict(Verdict::Drop);
+                if *isolated { vec![away] } else { vec![within, away] }
+            }
+            Self::Accept { .. } => Vec::new(),
         }
     }
 
@@ -200,17 +257,16 @@ impl Chain {
                     comment: String::new(),
                 }]
             }
-            Self::Guard { device, .. } => [&GUARD_IN, &GUARD_OUT]
-                .into_iter()
-                .map(|set| Element {
-                    set,
-                    key: Key::default().ifname(device).done(),
-                    end: None,
-                    verdict: Some(Verdict::Jump(self.name())),
-                    comment: String::new(),
-                })
-                .collect(),
+            Self::Guard { device, .. } => [&GUARD_IN, &GUARD_OUT].map(|set| self.of_device(set, device)).to_vec(),
+            Self::Ingress { device, .. } => [&INGRESS_IN, &INGRESS_OUT].map(|set| self.of_device(set, device)).to_vec(),
+            Self::Accept { .. } => Vec::new(),
         }
+    }
+
+    /// An element for a device; in a map it leads to the chain.
+    fn of_device(&self, set: &'static Set, device: &str) -> Element {
+        let verdict = set.verdicts.then(|| Verdict::Jump(self.name()));
+        Element { set, key: Key::default().ifname(device).done(), end: None, verdict, comment: String::new() }
     }
 
     /// Where its members are.
@@ -218,22 +274,25 @@ impl Chain {
         match self {
             Self::Outside { .. } => &MASQ_MEMBERS,
             Self::Guard { .. } => &GUARD_MEMBERS,
+            Self::Ingress { .. } | Self::Accept { .. } => &FIREWALL_MEMBERS,
         }
     }
 
     /// The element that says that a network uses the chain, and keeps it from being deleted. Its key is known without
     /// looking.
     pub(super) fn member(&self, network: &str) -> Element {
+        self.member_of(&OwnerTag::of_network(network), OwnerTag::shared_comment(network))
+    }
+
+    /// The same for an endpoint that answers for itself.
+    pub(super) fn member_alone(&self, owner: &Owner) -> Element {
+        self.member_of(&OwnerTag::digits(&owner.tag().to_string()), owner.comment())
+    }
+
+    fn member_of(&self, who: &str, comment: String) -> Element {
         let name = self.name();
-        let digits = format!("{}{}", OwnerTag::of_network(network), OwnerTag::digits(&name));
-        let marks = (0..4).map(|at| digits.get(at * 8..at * 8 + 8).and_then(|word| u32::from_str_radix(word, 16).ok()));
-        Element {
-            set: self.members(),
-            key: marks.fold(Key::default(), |key, mark| key.bytes(&mark.unwrap_or_default().to_ne_bytes())).done(),
-            end: None,
-            verdict: Some(Verdict::Goto(name)),
-            comment: OwnerTag::shared_comment(network),
-        }
+        let digits = format!("{who}{}", OwnerTag::digits(&name));
+        Element { set: self.members(), key: marks(&digits), end: None, verdict: Some(Verdict::Goto(name)), comment }
     }
 
     /// The steps that make it; companions are separate.
@@ -242,6 +301,13 @@ impl Chain {
         steps.extend(self.rules().into_iter().map(|rule| Step::AddRule(INET, self.name(), rule)));
         steps
     }
+}
+
+/// Hexadecimal digits as a key of marks, which nft(8) shows as they are.
+pub(super) fn marks(digits: &str) -> Vec<u8> {
+    let words = (0..digits.len() / 8).map(|at| digits.get(at * 8..at * 8 + 8));
+    let numbers = words.map(|word| word.and_then(|word| u32::from_str_radix(word, 16).ok()).unwrap_or_default());
+    numbers.fold(Key::default(), |key, mark| key.bytes(&mark.to_ne_bytes())).done()
 }
 
 /// The word for a guard.
@@ -279,58 +345,4 @@ fn unescape(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn guard(device: &str, internal: bool, isolated: bool) -> Chain {
-        Chain::Guard { device: device.into(), internal, isolated }
-    }
-
-    fn outside(device: &str, subnet: &str) -> Chain {
-        Chain::Outside { device: device.into(), subnet: subnet.parse().unwrap() }
-    }
-
-    #[test]
-    fn a_member_is_shown_with_the_digits_of_its_network() {
-        let member = outside("cni0", "10.1.2.0/24").member("web");
-        assert!(member.to_string().starts_with("0xcbead8fe . 0x640f4d4a . "), "{member}");
-        assert_eq!(member.comment, "cbead8fe640f4d4a-0000000000000000, net: web");
-        assert_ne!(member.key, outside("cni1", "10.1.2.0/24").member("web").key);
-    }
-
-    #[test]
-    fn names_are_read_back_and_fit_nft() {
-        let chains = [
-            (outside("cni0", "10.1.2.0/24"), "outside-cni0-10.1.2.0/24"),
-            (outside("a-b@", "fd00:1::/64"), "outside-a-b/40-fd00_1__/64"),
-            (outside("cni0", "::/0"), "outside-cni0-__/0"),
-            (guard("cni0", true, false), "internal-cni0"),
-            (guard("a-b.1_c", false, true), "isolated-a-b.1_c"),
-            (guard("br@%é", true, true), "closed-br/40/25/c3/a9"),
-        ];
-        for (chain, name) in chains {
-            assert_eq!(chain.name(), name);
-            assert_eq!(Chain::parse(name), Some(chain), "{name}");
-        }
-        assert_eq!(outside("cni0", "10.1.2.3/24").name(), "outside-cni0-10.1.2.0/24");
-    }
-
-    #[test]
-    fn other_names_are_not_ours() {
-        for name in [
-            "",
-            "postrouting",
-            "outside-",
-            "outside-x",
-            "outside-cni0",
-            "outside-cni0-x",
-            "outside--10.1.2.0/24",
-            "open-cni0",
-            "internal-",
-            "internal-a/zz",
-            "internal-a/4",
-        ] {
-            assert_eq!(Chain::parse(name), None, "{name}");
-        }
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ mod step;
 use cnm::KernelError;
 
 pub(crate) use object::{Element, Family, Field, Hook, Key, Set, Table, Verdict};
-pub(crate) use read::{ListedChain, ListedRule};
+pub(crate) use read::{ChainState, ListedChain, ListedRule};
 pub(crate) use rule::{Rule, octets};
 pub(crate) use step::Step;
 
@@ -104,7 +104,7 @@ pub(crate) enum Answer {
     /// A table.
     Table,
     /// A chain.
-    Chain,
+    Chain(ChainState),
     /// An element.
     Element(Element),
 }
@@ -114,7 +114,15 @@ impl Answer {
     pub(crate) fn into_element(self) -> Option<Element> {
         match self {
             Self::Element(element) => Some(element),
-            Self::Absent | Self::Table | Self::Chain => None,
+            Self::Absent | Self::Table | Self::Chain(_) => None,
+        }
+    }
+
+    /// What is known of the chain.
+    pub(crate) const fn chain(&self) -> Option<ChainState> {
+        match self {
+            Self::Chain(state) => Some(*state),
+            Self::Absent | Self::Table | Self::Element(_) => None,
         }
     }
 }
@@ -270,6 +278,17 @@ impl Nft {
             .map_err(|refusal| refused(format!("list chain {chain} of {table}"), refusal))
     }
 
+    /// The chains of every family and table that hang on a hook, by a dump.
+    pub(crate) fn base_chains(&mut self) -> Result<Vec<ListedChain>, KernelError> {
+        let fill = |batch: &mut Batch| {
+            batch.message(Kind::GetChain.number(), flags::DUMP, &header(0, 0));
+        };
+        let each = |found: &mut Vec<ListedChain>, message: netlink::Message<'_>| {
+            found.extend(read::chain(&message).filter(|chain| chain.base));
+        };
+        self.socket.dump(fill, each).map_err(|refusal| refused("list the chains of nf_tables", refusal))
+    }
+
     /// The chains of a table, by a dump.
     pub(crate) fn chains(&mut self, table: Table) -> Result<Vec<ListedChain>, KernelError> {
         let fill = |batch: &mut Batch| {
@@ -305,7 +324,7 @@ impl Question<'_> {
 
     fn read(&self, message: &netlink::Message<'_>) -> Option<Answer> {
         match self {
-            Self::Chain(..) => Some(Answer::Chain),
+            Self::Chain(..) => Some(Answer::Chain(read::chain_state(message))),
             Self::Table(_) => Some(Answer::Table),
             Self::Element(element) => read::elements(element.set, message).into_iter().next().map(Answer::Element),
         }

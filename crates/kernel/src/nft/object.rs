@@ -29,6 +29,18 @@ impl Family {
     }
 }
 
+impl Family {
+    /// The families of tables that see IP packets.
+    pub(crate) const fn of_ip(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Inet),
+            2 => Some(Self::Ipv4),
+            10 => Some(Self::Ipv6),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -45,6 +57,14 @@ impl fmt::Display for Family {
 pub(crate) struct Table {
     pub(crate) family: Family,
     pub(crate) name: &'static str,
+}
+
+impl Table {
+    /// A table of somebody else's whose name was read from the kernel. It is remembered until the process ends, which
+    /// for a plugin is the end of the call.
+    pub(crate) fn foreign(family: Family, name: String) -> Self {
+        Self { family, name: Box::leak(name.into_boxed_str()) }
+    }
 }
 
 impl fmt::Display for Table {
@@ -177,6 +197,7 @@ impl Key {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Drop,
+    Accept,
     Return,
     Jump(String),
     Goto(String),
@@ -187,6 +208,7 @@ impl Verdict {
     const fn code(&self) -> i32 {
         match self {
             Self::Drop => 0,
+            Self::Accept => 1,
             Self::Jump(_) => -3,
             Self::Goto(_) => -4,
             Self::Return => -5,
@@ -196,7 +218,7 @@ impl Verdict {
     /// The chain that it leads to.
     pub(crate) fn chain(&self) -> Option<&str> {
         match self {
-            Self::Drop | Self::Return => None,
+            Self::Drop | Self::Accept | Self::Return => None,
             Self::Jump(chain) | Self::Goto(chain) => Some(chain),
         }
     }
@@ -205,6 +227,7 @@ impl Verdict {
     pub(crate) fn read(code: i32, chain: Option<String>) -> Option<Self> {
         match (code, chain) {
             (0, _) => Some(Self::Drop),
+            (1, _) => Some(Self::Accept),
             (-3, Some(chain)) => Some(Self::Jump(chain)),
             (-4, Some(chain)) => Some(Self::Goto(chain)),
             (-5, _) => Some(Self::Return),
@@ -262,7 +285,7 @@ fn user_data(kind: u8, value: &[u8]) -> Vec<u8> {
 }
 
 /// A comment as user data: text with its NUL.
-fn comment_data(kind: u8, comment: &str) -> Vec<u8> {
+pub(super) fn comment_data(kind: u8, comment: &str) -> Vec<u8> {
     let mut text = comment.as_bytes().to_vec();
     text.push(0);
     user_data(kind, &text)

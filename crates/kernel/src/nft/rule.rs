@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::object::{Set, Verdict};
+use super::object::{Set, Verdict, comment_data};
 use crate::netlink::Batch;
 
 /// The two 16-byte registers that we use.
@@ -54,7 +54,17 @@ enum Expression {
     Lookup(&'static Set),
     Verdict(Verdict),
     Masquerade,
+    /// The state of the packet's connection (`NFT_CT_STATE`).
+    ConnectionState,
+    /// Ends the rule unless the first register is something else than zeroes.
+    NotZero(usize),
+    Counter,
+    /// A match of iptables: name, revision, its structure as the kernel takes it.
+    Match(&'static str, u32, Vec<u8>),
 }
+
+/// `IP_CT_ESTABLISHED` and `IP_CT_RELATED` as bits of a connection's state, in nf_tables and in iptables.
+const ESTABLISHED_RELATED: u16 = 2 | 4;
 
 impl Expression {
     const fn name(&self) -> &'static str {
@@ -66,6 +76,10 @@ impl Expression {
             Self::Lookup(_) => "lookup",
             Self::Verdict(_) => "immediate",
             Self::Masquerade => "masq",
+            Self::ConnectionState => "ct",
+            Self::NotZero(_) => "cmp",
+            Self::Counter => "counter",
+            Self::Match(..) => "match",
         }
     }
 
@@ -106,18 +120,74 @@ impl Expression {
                 verdict.write(data, 2);
             }
             Self::Masquerade => {}
+            Self::ConnectionState => {
+                data.be32(2, 0);
+                data.be32(1, FIRST);
+            }
+            Self::NotZero(bytes) => {
+                data.be32(1, FIRST);
+                data.be32(2, 1);
+                data.nest(3, |value| value.attribute(1, &vec![0; *bytes]));
+            }
+            Self::Counter => {
+                data.attribute(1, &0u64.to_be_bytes());
+                data.attribute(2, &0u64.to_be_bytes());
+            }
+            Self::Match(name, revision, structure) => {
+                data.text(1, name);
+                data.be32(2, *revision);
+                data.attribute(3, structure);
+            }
         }
     }
 }
 
 /// A rule, built from left to right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Rule(Vec<Expression>);
+pub(crate) struct Rule {
+    expressions: Vec<Expression>,
+    /// At most 128 bytes; empty is none.
+    comment: String,
+}
 
 impl Rule {
     fn then(mut self, expressions: impl IntoIterator<Item = Expression>) -> Self {
-        self.0.extend(expressions);
+        self.expressions.extend(expressions);
         self
+    }
+
+    /// With a comment that nft(8) shows.
+    pub(crate) fn commented(self, comment: &str) -> Self {
+        Self { comment: comment.to_owned(), ..self }
+    }
+
+    /// `-m comment --comment`, where the table is iptables'.
+    pub(crate) fn xt_commented(self, comment: &str) -> Self {
+        let mut text = comment.as_bytes().to_vec();
+        // `struct xt_comment_info`.
+        text.truncate(255);
+        text.resize(256, 0);
+        self.then([Expression::Match("comment", 0, text)])
+    }
+
+    /// `ct state established,related`.
+    pub(crate) fn answers(self) -> Self {
+        let mask = u32::from(ESTABLISHED_RELATED).to_ne_bytes().to_vec();
+        self.then([Expression::ConnectionState, Expression::Mask(mask), Expression::NotZero(4)])
+    }
+
+    /// `-m conntrack --ctstate RELATED,ESTABLISHED`, where the table is iptables'.
+    pub(crate) fn xt_answers(self) -> Self {
+        // `struct xt_conntrack_mtinfo3`, filled up to eight bytes: what is to be compared, then with which states.
+        let mut structure = vec![0; 168];
+        structure[146..148].copy_from_slice(&1u16.to_ne_bytes());
+        structure[150..152].copy_from_slice(&ESTABLISHED_RELATED.to_ne_bytes());
+        self.then([Expression::Match("conntrack", 3, structure)])
+    }
+
+    /// `counter`, as every rule of iptables has it.
+    pub(crate) fn counted(self) -> Self {
+        self.then([Expression::Counter])
     }
 
     /// `NFPROTO_IPV4` or `NFPROTO_IPV6`: in an inet table every look at an address asks for the family first.
@@ -143,15 +213,35 @@ impl Rule {
 
     /// `ip daddr <net>` or `ip6 daddr <net>`.
     pub(crate) fn to(self, net: IpNet) -> Self {
-        let (v6, address, mask) = match net.trunc() {
-            IpNet::V4(net) => (false, net.addr().octets().to_vec(), net.netmask().octets().to_vec()),
-            IpNet::V6(net) => (true, net.addr().octets().to_vec(), net.netmask().octets().to_vec()),
+        let v6 = net.addr().is_ipv6();
+        self.family(v6).within(Payload::destination(v6), net)
+    }
+
+    /// `ip daddr <net>` or `ip6 daddr <net>` in a table of that family alone.
+    pub(crate) fn plainly_to(self, net: IpNet) -> Self {
+        self.within(Payload::destination(net.addr().is_ipv6()), net)
+    }
+
+    /// `ip saddr <net>` or `ip6 saddr <net>`.
+    pub(crate) fn from(self, net: IpNet) -> Self {
+        let v6 = net.addr().is_ipv6();
+        self.family(v6).within(Payload::source(v6), net)
+    }
+
+    /// `ip saddr <net>` or `ip6 saddr <net>` in a table of that family alone.
+    pub(crate) fn plainly_from(self, net: IpNet) -> Self {
+        self.within(Payload::source(net.addr().is_ipv6()), net)
+    }
+
+    /// An address of the header is in a net.
+    fn within(self, mut payload: Payload, net: IpNet) -> Self {
+        let (address, mask) = match net.trunc() {
+            IpNet::V4(net) => (net.addr().octets().to_vec(), net.netmask().octets().to_vec()),
+            IpNet::V6(net) => (net.addr().octets().to_vec(), net.netmask().octets().to_vec()),
         };
         let length = usize::from(net.prefix_len());
-        let mut payload = Payload::destination(v6);
-        let rule = self.family(v6);
         if length == 0 {
-            return rule;
+            return self;
         }
         // What ends at a byte needs no mask: fewer bytes are loaded, as nft(8) does it.
         let bytes = length.div_ceil(8);
@@ -165,7 +255,7 @@ impl Rule {
             expressions.push(Expression::Mask(mask));
             expressions.push(Expression::Equals(address));
         }
-        rule.then(expressions)
+        self.then(expressions)
     }
 
     /// `iifname . ip saddr vmap @<map>`, or `ip6 saddr`.
@@ -209,13 +299,16 @@ impl Rule {
     /// `NFTA_RULE_EXPRESSIONS`.
     pub(super) fn write(&self, batch: &mut Batch) {
         batch.nest(4, |list| {
-            for expression in &self.0 {
+            for expression in &self.expressions {
                 list.nest(1, |item| {
                     item.text(1, expression.name());
                     item.nest(2, |data| expression.write(data));
                 });
             }
         });
+        if !self.comment.is_empty() {
+            batch.attribute(7, &comment_data(0, &self.comment));
+        }
     }
 }
 
@@ -233,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_prefix_is_compared_by_whole_bytes_where_it_can() {
-        let rule = |text: &str| Rule::default().to(text.parse().unwrap()).0;
+        let rule = |text: &str| Rule::default().to(text.parse().unwrap()).expressions;
         assert_eq!(rule("10.1.2.3/24")[3], Expression::Equals(vec![10, 1, 2]));
         assert_eq!(rule("10.1.2.3/24").len(), 4);
         assert_eq!(rule("10.1.2.3/20")[3], Expression::Mask(vec![255, 255, 240, 0]));

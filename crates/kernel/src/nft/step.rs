@@ -14,8 +14,12 @@ pub(crate) enum Step {
     AddSet(&'static Set),
     /// A chain, with a hook a base chain; it must be new.
     AddChain(Table, String, Option<Hook>),
+    /// A chain without a hook; fine when it exists.
+    EnsureChain(Table, String),
     /// A rule at the end of a chain.
     AddRule(Table, String, Rule),
+    /// A rule at the head of a chain.
+    InsertRule(Table, String, Rule),
     /// An element; its key must be new.
     AddElement(Element),
     /// An element, by key.
@@ -47,8 +51,14 @@ impl Step {
                     hook.write(batch);
                 }
             }
-            Self::AddRule(table, chain, rule) => {
-                let flags = flags::CREATE | flags::APPEND;
+            Self::EnsureChain(table, name) => {
+                batch.message(Kind::NewChain.number(), flags::CREATE, &header(table.family.number(), 0));
+                batch.text(1, table.name);
+                batch.text(3, name);
+            }
+            Self::AddRule(table, chain, rule) | Self::InsertRule(table, chain, rule) => {
+                let end = if matches!(self, Self::AddRule(..)) { flags::APPEND } else { 0 };
+                let flags = flags::CREATE | end;
                 batch.message(Kind::NewRule.number(), flags, &header(table.family.number(), 0));
                 batch.text(1, table.name);
                 batch.text(2, chain);
@@ -81,8 +91,12 @@ impl Step {
         match self {
             Self::AddTable(table, _) => format!("create {table}"),
             Self::AddSet(set) => format!("create {set}"),
-            Self::AddChain(table, name, _) => format!("create chain {name} of {table}"),
-            Self::AddRule(table, chain, _) => format!("add a rule to chain {chain} of {table}"),
+            Self::AddChain(table, name, _) | Self::EnsureChain(table, name) => {
+                format!("create chain {name} of {table}")
+            }
+            Self::AddRule(table, chain, _) | Self::InsertRule(table, chain, _) => {
+                format!("add a rule to chain {chain} of {table}")
+            }
             Self::AddElement(element) => format!("add element {element} to {}", element.set),
             Self::DropElement(element) => format!("delete element {element} from {}", element.set),
             Self::DropChain(table, name) => format!("delete chain {name} of {table}"),

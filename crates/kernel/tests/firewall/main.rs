@@ -4,6 +4,7 @@
 mod world;
 
 mod disorder;
+mod forwarding;
 mod iptables;
 mod networks;
 mod nftables;
