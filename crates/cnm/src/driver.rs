@@ -100,6 +100,8 @@ pub enum Need {
     Firewall(Backend),
     /// A link of the host, by name, exists and is up (51 when it is down, 50 when it is missing).
     Parent(String),
+    /// If a link of the host of this name exists, it is up (51 otherwise): what endpoints that are there depend on.
+    Open(String),
     /// If a link of this name exists it is a bridge that can serve the network.
     Bridge {
         /// Its name.

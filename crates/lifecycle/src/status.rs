@@ -39,6 +39,13 @@ pub(crate) fn serve_needs<K: Kernel>(k: &mut K, needs: Vec<Need>) -> Result<(), 
                     Some(_) => {}
                 }
             }
+            Need::Open(name) => {
+                let link = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)?;
+                if link.is_some_and(|link| !link.up) {
+                    return Err(Error::new(Code::LimitedConnectivity, format!("{name} is down"))
+                        .with_details(format!("endpoints are cut off; bring it up with: ip link set {name} up")));
+                }
+            }
             Need::Bridge { name, vlan_filtering } => {
                 if let Some(link) = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)? {
                     if link.kind != "bridge" {

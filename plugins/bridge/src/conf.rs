@@ -42,7 +42,8 @@ pub(crate) struct Conf {
 }
 
 impl Conf {
-    pub(crate) fn parse(request: &Request, context: &Context<'_>) -> Result<Self, Error> {
+    /// Reads a configuration; `bridge` is the device's name when it says none.
+    pub(crate) fn parse(request: &Request, context: &Context<'_>, bridge: &str) -> Result<Self, Error> {
         let conf = request.conf();
         let default_route = conf.flag("isDefaultGateway")?;
         let vlan = conf.integer("vlan")?.unwrap_or(0);
@@ -53,7 +54,7 @@ impl Conf {
         let trunk = conf.get("vlanTrunk")?;
         let internal = conf.flag("internal")?;
         let this = Self {
-            bridge: link_name(&conf, "bridge")?.unwrap_or("cni0").to_owned(),
+            bridge: link_name(&conf, "bridge")?.unwrap_or(bridge).to_owned(),
             is_gateway: default_route || conf.flag("isGateway")?,
             default_route,
             force_address: conf.flag("forceAddress")?,

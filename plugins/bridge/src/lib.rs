@@ -33,7 +33,7 @@ preserveDefaultVlan, ipam, dns; and beyond the reference plugin:
   icc: false       endpoints cannot reach each other, only the gateway and what lies behind it";
 
     fn parse(request: &Request, context: &Context<'_>) -> Result<Self, Error> {
-        Conf::parse(request, context).map(|conf| Self { conf })
+        Self::named(request, context, "cni0")
     }
 
     fn ipam(&self) -> Option<&str> {
@@ -113,6 +113,48 @@ preserveDefaultVlan, ipam, dns; and beyond the reference plugin:
         let nftables = conf.spoof_check || conf.internal || !conf.icc;
         let backends = conf.masquerade.into_iter().chain(nftables.then_some(cnm::Backend::Nftables));
         std::iter::once(bridge).chain(backends.map(Need::Firewall)).collect()
+    }
+}
+
+/// For drivers whose endpoints are these, on a network that is more than a bridge.
+impl Bridge {
+    /// Reads and checks the keys of a bridge network; `bridge` is the device's name when the configuration says none.
+    ///
+    /// # Errors
+    /// As [`Driver::parse`].
+    pub fn named(request: &Request, context: &Context<'_>, bridge: &str) -> Result<Self, Error> {
+        Conf::parse(request, context, bridge).map(|conf| Self { conf })
+    }
+
+    /// The same with another MTU, bytes; `None` leaves it to the kernel.
+    #[must_use]
+    pub fn with_mtu(mut self, mtu: Option<u32>) -> Self {
+        self.conf.mtu = mtu;
+        self
+    }
+
+    /// The MTU that the configuration asks for, bytes.
+    #[must_use]
+    pub const fn mtu(&self) -> Option<u32> {
+        self.conf.mtu
+    }
+
+    /// Name of the bridge.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.conf.bridge
+    }
+
+    /// Whether the bridge has the gateway's address.
+    #[must_use]
+    pub const fn is_gateway(&self) -> bool {
+        self.conf.is_gateway
+    }
+
+    /// Whether endpoints cannot reach each other: their ports are isolated.
+    #[must_use]
+    pub const fn isolates_ports(&self) -> bool {
+        self.conf.isolated_port || !self.conf.icc
     }
 }
 

@@ -16,9 +16,10 @@ static MEMORY: kernel::Arena<{ 512 * 1024 }> = kernel::Arena::new();
 static IPAM: &[&(dyn Plugin + Sync)] = &[&host_local::HostLocal];
 
 fn main() -> ExitCode {
-    let plugins: [&dyn Plugin; 5] = [
+    let plugins: [&dyn Plugin; 6] = [
         &NetworkPlugin::<bridge::Bridge>::new(IPAM),
         &NetworkPlugin::<host::Host>::new(IPAM),
+        &NetworkPlugin::<vxlan_overlay::Overlay>::new(IPAM),
         &NetworkPlugin::<none::NoNetwork>::new(IPAM),
         &NetworkPlugin::<loopback::Loopback>::new(IPAM),
         &host_local::HostLocal,
