@@ -21,6 +21,10 @@ pub struct Adjustment {
 pub enum Trace {
     /// One plugin's share in what the firewall does for the attachment.
     Firewall(Share),
+    /// A link of the sandbox was tuned; what it had is noted in this folder.
+    Tuning(String),
+    /// What passes between the sandbox and the host has limits.
+    Shaping,
 }
 
 /// All plugins of a chain have the same owner. What the firewall keeps for one of them must not go with another's DEL.

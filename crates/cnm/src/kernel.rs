@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::{Change, Claimed, Firewall, Link, LinkName, LinkSpec, Mac};
+use crate::{Change, Claimed, Firewall, Link, LinkName, LinkSpec, Mac, Notes, Queueing};
 
 /// Which of the two network namespaces of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -164,6 +164,12 @@ pub trait Kernel {
     /// When the link is gone.
     fn wait_up(&mut self, name: &LinkName) -> Result<Link, KernelError>;
 
+    /// What a link of the host does with its packets. Dumps of one link: not for the hot path.
+    ///
+    /// # Errors
+    /// When the link is gone or cannot be asked.
+    fn queueing(&mut self, link: u32) -> Result<Queueing, KernelError>;
+
     /// The value of a sysctl, trimmed; `None` when this kernel has none of that name.
     ///
     /// # Errors
@@ -187,6 +193,9 @@ pub trait Kernel {
 
     /// Gives the lock back.
     fn unlock(&mut self) {}
+
+    /// The files in which is noted what must survive.
+    fn notes(&mut self) -> &mut dyn Notes;
 
     /// The firewall of the host.
     fn firewall(&mut self) -> &mut dyn Firewall;

@@ -15,9 +15,12 @@ pub mod interface;
 mod kernel;
 mod link;
 mod mac;
+mod notes;
 mod owner;
 mod resource;
 mod satisfy;
+mod shaping;
+mod tuning;
 
 pub use chained::{Adjustment, Chained, Share, Trace};
 pub use driver::{Context, Driver, Endpoint, Isolation, Lifetime, Members, Need, Network, Observe, Wiring};
@@ -28,6 +31,12 @@ pub use link::{
     Change, Claimed, FdbEntry, Link, LinkKind, LinkName, LinkSpec, Neighbour, Peer, PortFlags, VlanRange, Vxlan,
 };
 pub use mac::Mac;
+pub use notes::Notes;
 pub use owner::{Owner, OwnerTag, is_shared_group, leaving_group, network_group, shared_group};
 pub use resource::{Address, Resource, Route, Sysctl};
 pub use satisfy::{Drift, satisfies};
+pub use shaping::{
+    Arriving, Bucket, Class, LIMITED_CLASS, Limited, Queueing, RateLimit, Root, Selector, Shaping, Side, Traffic,
+    UNLIMITED_CLASS, UNLIMITED_RATE,
+};
+pub use tuning::{Attributes, Originals, Tuning};

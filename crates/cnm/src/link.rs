@@ -53,7 +53,7 @@ impl LinkSpec {
     pub const fn peer_in_sandbox(&self) -> bool {
         match &self.kind {
             LinkKind::Veth { peer } => peer.in_sandbox,
-            LinkKind::Bridge { .. } | LinkKind::Vxlan(_) => false,
+            LinkKind::Bridge { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => false,
         }
     }
 }
@@ -73,6 +73,9 @@ pub enum LinkKind {
     },
     /// A VXLAN tunnel endpoint (RFC 7348).
     Vxlan(Vxlan),
+    /// An intermediate functional block: packets that are redirected to it pass its queue and go on where they came
+    /// from.
+    Ifb,
 }
 
 impl LinkKind {
@@ -83,6 +86,7 @@ impl LinkKind {
             Self::Bridge { .. } => "bridge",
             Self::Veth { .. } => "veth",
             Self::Vxlan(_) => "vxlan",
+            Self::Ifb => "ifb",
         }
     }
 }
@@ -149,6 +153,10 @@ pub struct Link {
     pub up: bool,
     /// `IFF_PROMISC`: user space asked for it (a bridge makes its ports promiscuous without the flag).
     pub promisc: bool,
+    /// `IFF_ALLMULTI`: user space asked for all multicast.
+    pub allmulti: bool,
+    /// `IFLA_TXQLEN`: length of the transmit queue, packets.
+    pub queue: u32,
     /// RFC 2863 operational state (`IFLA_OPERSTATE`), 6 is up.
     pub operstate: u8,
     /// `IFLA_IFALIAS`, empty when unset.
@@ -273,6 +281,10 @@ pub enum Change {
     Up(LinkName, bool),
     /// `IFF_PROMISC`.
     Promisc(LinkName, bool),
+    /// `IFF_ALLMULTI`.
+    AllMulticast(LinkName, bool),
+    /// `IFLA_TXQLEN`, packets.
+    QueueLength(LinkName, u32),
     /// `IFLA_ADDRESS`. Also with the address it has: the kernel then announces the addresses of the link to the
     /// neighbours (gratuitous ARP with `arp_notify`, unsolicited NA with `ndisc_notify`).
     Mac(LinkName, Mac),
@@ -308,6 +320,8 @@ pub enum Change {
     SetNeighbour(LinkName, Neighbour),
     /// Removes a neighbour.
     DeleteNeighbour(LinkName, Neighbour),
+    /// What it does with its packets.
+    Traffic(LinkName, crate::Traffic),
     /// Removes a link.
     DeleteLink(LinkName),
 }
@@ -320,6 +334,9 @@ impl fmt::Display for Change {
             Self::Up(name, true) => write!(f, "bring {name} up"),
             Self::Up(name, false) => write!(f, "take {name} down"),
             Self::Promisc(name, on) => write!(f, "switch promiscuous mode of {name} {}", switch(on)),
+            Self::AllMulticast(name, on) => write!(f, "switch all-multicast mode of {name} {}", switch(on)),
+            Self::QueueLength(name, size) => write!(f, "set the queue length of {name} to {size}"),
+            Self::Traffic(name, traffic) => write!(f, "{traffic} at {name}"),
             Self::Mac(name, mac) => write!(f, "set the MAC of {name} to {mac}"),
             Self::Mtu(name, mtu) => write!(f, "set the MTU of {name} to {mtu}"),
             Self::Alias(name, _) => write!(f, "set the alias of {name}"),

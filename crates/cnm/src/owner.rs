@@ -7,6 +7,8 @@ use std::fmt;
 use ipnet::IpNet;
 use sha2::{Digest, Sha512};
 
+use crate::Mac;
+
 /// The first `digits` hexadecimal digits of SHA-512 over `text`, as the reference plugins abbreviate names.
 fn hex_of_sha512(text: &str, digits: usize) -> String {
     let digest = Sha512::digest(text.as_bytes());
@@ -76,6 +78,27 @@ impl Owner {
             bits >>= 5;
         }
         name
+    }
+
+    /// The name of the device (ifb) by which what leaves the sandbox passes: the reference's, in which the interface
+    /// name is not, so that two interfaces of a container on one network have the same.
+    #[must_use]
+    pub fn shaper(&self) -> String {
+        format!("bwp{}", hex_of_sha512(&format!("{}{}", self.network, self.container), 12))
+    }
+
+    /// The name for the second interface of a container on the network.
+    #[must_use]
+    pub fn second_shaper(&self) -> String {
+        format!("bwp{}", hex_of_sha512(&format!("{}\n{}\n{}", self.network, self.container, self.ifname), 12))
+    }
+
+    /// The hardware address of that device. It says whose it is from the first moment, where the alias comes later and
+    /// the name may be another interface's.
+    #[must_use]
+    pub fn shaper_mac(&self) -> Mac {
+        let digest = Sha512::digest(format!("ifb\n{}\n{}\n{}", self.network, self.container, self.ifname).as_bytes());
+        Mac::local([digest[0], digest[1], digest[2], digest[3], digest[4], digest[5]])
     }
 
     /// The tag that elements and rules of this attachment carry.

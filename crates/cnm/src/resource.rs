@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::{FdbEntry, Intent, LinkSpec, Neighbour, Place, PortFlags, VlanRange};
+use crate::{FdbEntry, Intent, LinkSpec, Neighbour, Place, PortFlags, Shaping, Tuning, VlanRange};
 
 /// One thing that must be true. Resources are listed in the order in which they become true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,10 @@ pub enum Resource {
     Sysctl(Sysctl),
     /// Something that the firewall does, for the endpoint or the network.
     Firewall(Intent),
+    /// A link of the sandbox, and variables of it, are as a person wishes; what the link had is noted.
+    Tuning(Tuning),
+    /// What passes between the sandbox and the host has limits.
+    Shaping(Shaping),
     /// The sandbox has no link but lo. Only CHECK asks: nothing can be done for it.
     Alone,
     /// lo of the sandbox has loopback addresses only.

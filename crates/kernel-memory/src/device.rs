@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cnm::{FdbEntry, Mac, PortFlags, Vxlan};
+use cnm::{FdbEntry, Mac, PortFlags, Queueing, Vxlan};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Number of a namespace; 0 is the host.
@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     },
     /// A VXLAN device.
     Vxlan(Vxlan),
+    /// An intermediate functional block.
+    Ifb,
 }
 
 /// What only a bridge has.
@@ -95,6 +97,9 @@ pub(crate) struct Device {
     /// When it last came up, on the clock of its namespace.
     pub(crate) up_since: u32,
     pub(crate) promisc: bool,
+    pub(crate) allmulti: bool,
+    pub(crate) queue: u32,
+    pub(crate) queueing: Queueing,
     pub(crate) alias: String,
     pub(crate) port: Option<Port>,
     pub(crate) v4: Vec<V4>,
@@ -109,6 +114,8 @@ pub(crate) struct Device {
 
 impl Device {
     pub(crate) fn new(name: &str, kind: Kind, mac: Mac, mtu: u32) -> Self {
+        // `TX_Q_LIMIT` of ifb, `DEFAULT_TX_QUEUE_LEN` of the rest.
+        let queue = if kind == Kind::Ifb { 32 } else { 1000 };
         Self {
             name: name.to_owned(),
             kind,
@@ -118,6 +125,9 @@ impl Device {
             up: false,
             up_since: 0,
             promisc: false,
+            allmulti: false,
+            queue,
+            queueing: Queueing::default(),
             alias: String::new(),
             port: None,
             v4: Vec::new(),
@@ -135,20 +145,21 @@ impl Device {
             Kind::Bridge(_) => "bridge",
             Kind::Veth { .. } => "veth",
             Kind::Vxlan(_) => "vxlan",
+            Kind::Ifb => "ifb",
         }
     }
 
     pub(crate) fn bridge(&self) -> Option<&Bridge> {
         match &self.kind {
             Kind::Bridge(bridge) => Some(bridge),
-            Kind::Loopback | Kind::Hardware | Kind::Veth { .. } | Kind::Vxlan(_) => None,
+            Kind::Loopback | Kind::Hardware | Kind::Veth { .. } | Kind::Vxlan(_) | Kind::Ifb => None,
         }
     }
 
     pub(crate) fn bridge_mut(&mut self) -> Option<&mut Bridge> {
         match &mut self.kind {
             Kind::Bridge(bridge) => Some(bridge),
-            Kind::Loopback | Kind::Hardware | Kind::Veth { .. } | Kind::Vxlan(_) => None,
+            Kind::Loopback | Kind::Hardware | Kind::Veth { .. } | Kind::Vxlan(_) | Kind::Ifb => None,
         }
     }
 

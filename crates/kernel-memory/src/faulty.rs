@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use cnm::{
     Backend, Change, Claimed, FdbEntry, Firewall, Intent, Kernel, KernelError, Link, LinkName, LinkSpec, Mac,
-    Neighbour, Owner, OwnerTag, Place, Route, RouteLookup, Share,
+    Neighbour, Notes, Owner, OwnerTag, Place, Queueing, Route, RouteLookup, Share,
 };
 use ipnet::IpNet;
 
@@ -236,6 +236,10 @@ impl<K: Kernel> Kernel for Faulty<K> {
         self.pass(format!("wait for {name} to come up"), |inner| inner.wait_up(name))
     }
 
+    fn queueing(&mut self, link: u32) -> Result<Queueing, KernelError> {
+        self.pass(format!("look up the queueing discipline of link {link}"), |inner| inner.queueing(link))
+    }
+
     fn sysctl(&mut self, place: Place, key: &str) -> Result<Option<String>, KernelError> {
         self.pass(format!("read the sysctl {key} {place}"), |inner| inner.sysctl(place, key))
     }
@@ -256,8 +260,30 @@ impl<K: Kernel> Kernel for Faulty<K> {
         self.inner.unlock();
     }
 
+    fn notes(&mut self) -> &mut dyn Notes {
+        self
+    }
+
     fn firewall(&mut self) -> &mut dyn Firewall {
         self
+    }
+}
+
+impl<K: Kernel> Notes for Faulty<K> {
+    fn read(&mut self, folder: &str, name: &str) -> Result<Option<String>, KernelError> {
+        self.pass(format!("read {folder}/{name}"), |inner| inner.notes().read(folder, name))
+    }
+
+    fn write(&mut self, folder: &str, name: &str, text: &str) -> Result<(), KernelError> {
+        self.pass(format!("write {folder}/{name}"), |inner| inner.notes().write(folder, name, text))
+    }
+
+    fn remove(&mut self, folder: &str, name: &str) -> Result<(), KernelError> {
+        self.pass(format!("remove {folder}/{name}"), |inner| inner.notes().remove(folder, name))
+    }
+
+    fn list(&mut self, folder: &str) -> Result<Vec<String>, KernelError> {
+        self.pass(format!("list {folder}"), |inner| inner.notes().list(folder))
     }
 }
 

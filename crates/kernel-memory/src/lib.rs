@@ -17,15 +17,18 @@ mod firewall;
 mod links;
 mod memory;
 mod namespace;
+mod notes;
 mod port;
 mod routing;
 mod settle;
 mod snapshot;
 mod sysctls;
+mod traffic;
 mod vxlan;
 
 pub use errno::*;
 pub use faulty::{Call, Fault, Faults, Faulty, Hook};
 pub use firewall::MemoryFirewall;
 pub use memory::{Memory, SandboxId};
+pub use notes::MemoryNotes;
 pub use snapshot::Snapshot;

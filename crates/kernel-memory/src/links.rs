@@ -50,6 +50,7 @@ impl World {
                 self.create_veth(ns, peer_ns, spec, peer)
             }
             LinkKind::Vxlan(vxlan) => self.create_vxlan(ns, spec, *vxlan)?,
+            LinkKind::Ifb => self.create_ifb(ns, spec),
         };
         if let Some(device) = self.device_mut(ns, claimed.index) {
             device.group = spec.group;
@@ -99,6 +100,13 @@ impl World {
         Claimed { index, peer_index }
     }
 
+    fn create_ifb(&mut self, ns: NsId, spec: &LinkSpec) -> Claimed {
+        let mac = spec.mac.unwrap_or_else(|| self.random_mac());
+        let device = Device::new(&spec.name, Kind::Ifb, mac, spec.mtu.unwrap_or(DEFAULT_MTU));
+        let index = self.spaces.get_mut(&ns).map_or(0, |space| space.register(device));
+        Claimed { index, peer_index: 0 }
+    }
+
     fn enslave(&mut self, ns: NsId, index: u32, master: u32) {
         let filtering = self.device(ns, master).and_then(Device::bridge).is_some_and(|bridge| bridge.vlan_filtering);
         // `default_pvid`.
@@ -134,7 +142,7 @@ impl World {
         let index = self.wanted(ns, name)?;
         match self.device(ns, index).map(|device| &device.kind) {
             Some(Kind::Loopback | Kind::Hardware) => Err((EOPNOTSUPP, "")),
-            Some(Kind::Bridge(_) | Kind::Veth { .. } | Kind::Vxlan(_)) => {
+            Some(Kind::Bridge(_) | Kind::Veth { .. } | Kind::Vxlan(_) | Kind::Ifb) => {
                 self.remove(ns, index);
                 self.settle();
                 Ok(())
@@ -155,6 +163,7 @@ impl World {
                 device.fdb.retain(|entry| entry.vtep.is_some());
             }
         }
+        self.forget_redirects(ns, index);
         if let Some(port) = &gone.port {
             self.ports_changed(ns, port.master);
         }
@@ -196,6 +205,14 @@ impl World {
 
     pub(crate) fn set_promisc(&mut self, ns: NsId, name: &LinkName, on: bool) -> Result<(), Refusal> {
         self.named(ns, name).map(|device| device.promisc = on)
+    }
+
+    pub(crate) fn set_all_multicast(&mut self, ns: NsId, name: &LinkName, on: bool) -> Result<(), Refusal> {
+        self.named(ns, name).map(|device| device.allmulti = on)
+    }
+
+    pub(crate) fn set_queue_length(&mut self, ns: NsId, name: &LinkName, size: u32) -> Result<(), Refusal> {
+        self.named(ns, name).map(|device| device.queue = size)
     }
 
     pub(crate) fn set_mac(&mut self, ns: NsId, name: &LinkName, mac: Mac) -> Result<(), Refusal> {

@@ -7,6 +7,7 @@ use cnm::{Backend, KernelError, Mac, Place};
 use crate::device::{Device, Kind, NsId};
 use crate::firewall::MemoryFirewall;
 use crate::namespace::Namespace;
+use crate::notes::MemoryNotes;
 
 /// Number of the host's namespace.
 const HOST: NsId = 0;
@@ -51,6 +52,7 @@ pub struct Memory {
     pub(crate) world: World,
     pub(crate) sandbox: Option<NsId>,
     pub(crate) firewall: MemoryFirewall,
+    pub(crate) notes: MemoryNotes,
     next_space: NsId,
 }
 
@@ -78,7 +80,13 @@ impl Memory {
             next_mac: 0,
             vlan_filtering: false,
         };
-        Self { world, sandbox: None, firewall: MemoryFirewall::default(), next_space: HOST + 1 }
+        Self {
+            world,
+            sandbox: None,
+            firewall: MemoryFirewall::default(),
+            notes: MemoryNotes::default(),
+            next_space: HOST + 1,
+        }
     }
 
     /// The same kernel with `CONFIG_BRIDGE_VLAN_FILTERING`.

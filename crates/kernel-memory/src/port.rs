@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use cnm::{
-    Change, Claimed, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour, Place, Route,
-    RouteLookup,
+    Change, Claimed, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour, Notes, Place,
+    Queueing, Route, RouteLookup,
 };
 use ipnet::IpNet;
 
@@ -25,6 +25,9 @@ impl Memory {
         match change {
             Change::Up(name, up) => world.wanted(ns, name).map(|index| world.set_up(ns, index, *up)),
             Change::Promisc(name, on) => world.set_promisc(ns, name, *on),
+            Change::AllMulticast(name, on) => world.set_all_multicast(ns, name, *on),
+            Change::QueueLength(name, size) => world.set_queue_length(ns, name, *size),
+            Change::Traffic(name, traffic) => world.traffic(ns, name, traffic),
             Change::Mac(name, mac) => world.set_mac(ns, name, *mac),
             Change::Mtu(name, mtu) => world.change_mtu(ns, name, *mtu),
             Change::Alias(name, alias) => world.set_alias(ns, name, alias),
@@ -52,7 +55,7 @@ impl Memory {
     fn shown(&self, ns: NsId, index: u32, device: &Device) -> Link {
         let (parent, peer_ns) = match device.kind {
             Kind::Veth { peer_ns, peer } => (peer, Some(peer_ns)),
-            Kind::Loopback | Kind::Hardware | Kind::Bridge(_) | Kind::Vxlan(_) => (0, None),
+            Kind::Loopback | Kind::Hardware | Kind::Bridge(_) | Kind::Vxlan(_) | Kind::Ifb => (0, None),
         };
         let neighbours = self.world.spaces.get(&ns).map(|space| &space.neighbours);
         let parent_netns = peer_ns.filter(|peer_ns| *peer_ns != ns).and_then(|peer_ns| {
@@ -71,6 +74,8 @@ impl Memory {
             group: device.group,
             up: device.up,
             promisc: device.promisc,
+            allmulti: device.allmulti,
+            queue: device.queue,
             operstate: self.world.operstate(device),
             alias: device.alias.clone(),
             vlan_filtering: device.bridge().is_some_and(|bridge| bridge.vlan_filtering),
@@ -158,6 +163,11 @@ impl Kernel for Memory {
         self.link(Place::Host, name)?.ok_or_else(gone)
     }
 
+    fn queueing(&mut self, link: u32) -> Result<Queueing, KernelError> {
+        let found = self.namespace(Place::Host)?.devices.get(&link).map(|device| device.queueing.clone());
+        found.ok_or_else(|| KernelError::new(format!("look up the queueing discipline of link {link}"), ENODEV, ""))
+    }
+
     fn sysctl(&mut self, place: Place, key: &str) -> Result<Option<String>, KernelError> {
         Ok(self.namespace(place)?.sysctls.get(key).map(str::to_owned))
     }
@@ -182,6 +192,10 @@ impl Kernel for Memory {
 
     fn unlock(&mut self) {
         self.firewall.lock = Lock::Free;
+    }
+
+    fn notes(&mut self) -> &mut dyn Notes {
+        &mut self.notes
     }
 
     fn firewall(&mut self) -> &mut dyn Firewall {

@@ -20,7 +20,7 @@ impl World {
     /// Whether the link is up and connected: a veth when both ends are up, a bridge when one of its ports is.
     pub(crate) fn carrier(&self, device: &Device) -> bool {
         match &device.kind {
-            Kind::Loopback | Kind::Hardware | Kind::Vxlan(_) => device.up,
+            Kind::Loopback | Kind::Hardware | Kind::Vxlan(_) | Kind::Ifb => device.up,
             Kind::Bridge(bridge) => device.up && bridge.carrier != Some(false),
             Kind::Veth { peer_ns, peer } => device.up && self.device(*peer_ns, *peer).is_some_and(|peer| peer.up),
         }
@@ -32,7 +32,7 @@ impl World {
             return OPER_DOWN;
         }
         match &device.kind {
-            Kind::Loopback | Kind::Vxlan(_) => OPER_UNKNOWN,
+            Kind::Loopback | Kind::Vxlan(_) | Kind::Ifb => OPER_UNKNOWN,
             Kind::Bridge(bridge) if bridge.carrier.is_none() => OPER_UNKNOWN,
             Kind::Hardware | Kind::Bridge(_) | Kind::Veth { .. } => {
                 if self.carrier(device) {

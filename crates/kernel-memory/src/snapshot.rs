@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use cnm::Mac;
+use cnm::{Mac, Root};
 
 use crate::device::{Device, Kind, NsId};
 use crate::memory::Memory;
@@ -82,6 +82,7 @@ impl Memory {
                 lines.insert(format!("{place} sysctl {key} = {value}"));
             }
         }
+        lines.extend(self.notes.lines());
         Snapshot { lines }
     }
 
@@ -109,6 +110,13 @@ impl Memory {
         if device.promisc {
             text += " promisc";
         }
+        if device.allmulti {
+            text += " allmulti";
+        }
+        if device.queue != Device::new("", device.kind.clone(), device.mac, 0).queue {
+            text += &format!(" queue {}", device.queue);
+        }
+        text += &queueing_text(space, device);
         if let Kind::Veth { peer_ns, peer } = device.kind {
             let twin = self.world.device(peer_ns, peer).map_or("nothing", |twin| &twin.name);
             let place = if peer_ns == ns { String::new() } else { format!(" of {peer_ns}") };
@@ -132,4 +140,17 @@ impl Memory {
         }
         text
     }
+}
+
+/// What a link does with its packets, with links by name.
+fn queueing_text(space: &Namespace, device: &Device) -> String {
+    let mut text = String::new();
+    if device.queueing.root != Root::Default {
+        text += &format!(" {:?}", device.queueing.root);
+    }
+    if let Some(ingress) = &device.queueing.arriving {
+        let to = ingress.redirect.map(|to| space.devices.get(&to).map_or("nothing", |device| &device.name));
+        text += &format!(" {} to {to:?}", ingress.kind);
+    }
+    text
 }

@@ -10,6 +10,7 @@ pub(crate) fn index_needed(change: &Change) -> Option<&LinkName> {
     match change {
         Change::Port(name, _)
         | Change::ClosePort(name)
+        | Change::Traffic(name, _)
         | Change::AddVlan(name, _)
         | Change::DeleteVlan(name, _)
         | Change::AddAddress(name, _)
@@ -20,6 +21,8 @@ pub(crate) fn index_needed(change: &Change) -> Option<&LinkName> {
         | Change::DeleteNeighbour(name, _) => Some(name),
         Change::Up(..)
         | Change::Promisc(..)
+        | Change::AllMulticast(..)
+        | Change::QueueLength(..)
         | Change::Mac(..)
         | Change::Mtu(..)
         | Change::Alias(..)
@@ -36,6 +39,9 @@ pub(crate) fn encode(batch: &mut Batch, change: &Change, index: u32) {
     match change {
         Change::Up(name, on) => rtnl::set_flags(batch, name, Flag::Up, *on),
         Change::Promisc(name, on) => rtnl::set_flags(batch, name, Flag::Promisc, *on),
+        Change::AllMulticast(name, on) => rtnl::set_flags(batch, name, Flag::AllMulticast, *on),
+        Change::QueueLength(name, size) => rtnl::set_link(batch, name, &Setting::QueueLength(*size)),
+        Change::Traffic(_, traffic) => rtnl::tc::traffic(batch, index, traffic),
         Change::Mac(name, mac) => rtnl::set_link(batch, name, &Setting::Mac(*mac)),
         Change::Mtu(name, mtu) => rtnl::set_link(batch, name, &Setting::Mtu(*mtu)),
         Change::Alias(name, alias) => rtnl::set_link(batch, name, &Setting::Alias(alias)),

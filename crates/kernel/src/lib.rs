@@ -9,6 +9,7 @@ pub mod named;
 mod netlink;
 mod netns;
 mod nft;
+mod notes;
 pub mod process;
 mod rtnl;
 mod sysctl;

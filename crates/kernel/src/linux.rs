@@ -1,13 +1,15 @@
 //! The real kernel: two route sockets, one per namespace, opened once; everything goes through them.
 
+mod queueing;
+
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use cnm::{
-    Change, Claimed, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour, Place, Route,
-    RouteLookup,
+    Change, Claimed, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour, Notes, Place,
+    Queueing, Route, RouteLookup,
 };
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -17,6 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::change::{encode, index_needed};
 use crate::netlink::{self, Batch, Message, Netlink, Refusal};
 use crate::netns::OWN;
+use crate::notes::Files;
 use crate::rtnl;
 use crate::{HostFirewall, Sandbox, sysctl};
 
@@ -39,6 +42,7 @@ pub struct Linux {
     seen: Vec<(String, u32)>,
     /// The host's lock is flock(2) on its namespace: no file has to be made for it, none is left.
     lock: Option<File>,
+    notes: Files,
 }
 
 impl Linux {
@@ -55,6 +59,7 @@ impl Linux {
             firewall: HostFirewall::default(),
             seen: Vec::new(),
             lock: None,
+            notes: Files,
         })
     }
 
@@ -375,6 +380,10 @@ impl Kernel for Linux {
         Ok(link)
     }
 
+    fn queueing(&mut self, link: u32) -> Result<Queueing, KernelError> {
+        self.read_queueing(link)
+    }
+
     fn sysctl(&mut self, place: Place, key: &str) -> Result<Option<String>, KernelError> {
         self.at(place, || sysctl::read(key))?
             .map_err(|error| KernelError::io(format!("read the sysctl {key} {place}"), &error))
@@ -403,6 +412,10 @@ impl Kernel for Linux {
             // with the process.
             let _ = file.unlock();
         }
+    }
+
+    fn notes(&mut self) -> &mut dyn Notes {
+        &mut self.notes
     }
 
     fn firewall(&mut self) -> &mut dyn Firewall {

@@ -94,7 +94,7 @@ fn note_ends<K: Kernel>(converger: &mut Converger<'_, K>, spec: &LinkSpec, index
             let link = Link { index: peer_index, name: peer.name.clone(), mac: peer.mac, mtu, ..Link::default() };
             converger.note(place, link);
         }
-        LinkKind::Bridge { .. } | LinkKind::Vxlan(_) => {}
+        LinkKind::Bridge { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => {}
     }
 }
 

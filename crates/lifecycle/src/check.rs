@@ -12,6 +12,8 @@ use crate::Ipam;
 use crate::attach::intents;
 use crate::converge::{Converger, expect_satisfied};
 use crate::errors::{DRIFT, drift, kernel};
+use crate::shape::expect_shaped;
+use crate::tune::expect_tuned;
 
 /// Compares the attachment of `owner` with its description and with `previous`.
 ///
@@ -128,7 +130,7 @@ fn check_claim<K: Kernel>(
             }
             Ok(port)
         }
-        LinkKind::Bridge { .. } | LinkKind::Vxlan(_) => Ok(port),
+        LinkKind::Bridge { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => Ok(port),
     }
 }
 
@@ -223,6 +225,8 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
                 let index = converger.link(Place::Host, link).map_err(kernel)?.map_or(0, |link| link.index);
                 expect_entries(entries, &converger.kernel.neighbours(Place::Host, index).map_err(kernel)?, &what)?;
             }
+            Resource::Tuning(tuning) => expect_tuned(converger.kernel, tuning)?,
+            Resource::Shaping(shaping) => expect_shaped(converger.kernel, shaping)?,
             Resource::Alone => expect_alone(converger)?,
             Resource::Vlans { .. } | Resource::Firewall(_) | Resource::OnlyLoopbackAddresses => {}
         }

@@ -5,6 +5,8 @@ use cni::Error;
 use cnm::{Change, Kernel, KernelError, Link, LinkName, LinkSpec, Owner, Place, Resource, Route, Sysctl, satisfies};
 
 use crate::errors::{EXISTS, NO_ENTRY, drift, kernel};
+use crate::shape::shape;
+use crate::tune::tune;
 
 /// What a call has learnt of the links it works with, so that nothing is asked twice.
 #[derive(Debug, Clone)]
@@ -22,11 +24,13 @@ pub(crate) struct Converger<'k, K> {
     pub(crate) pending: Vec<(Place, Change)>,
     /// Shared links may be no other network's.
     pub(crate) alone: bool,
+    /// The name of the device by which passes what leaves the sandbox.
+    pub(crate) shaper: Option<String>,
 }
 
 impl<'k, K: Kernel> Converger<'k, K> {
     pub(crate) fn new(kernel: &'k mut K) -> Self {
-        Self { kernel, known: Vec::new(), pending: Vec::new(), alone: false }
+        Self { kernel, known: Vec::new(), pending: Vec::new(), alone: false, shaper: None }
     }
 
     /// From now on a shared link that is another network's is refused.
@@ -114,6 +118,14 @@ impl<'k, K: Kernel> Converger<'k, K> {
                 Resource::OnlyLoopbackAddresses => {
                     self.flush()?;
                     self.only_loopback_addresses()?;
+                }
+                Resource::Tuning(tuning) => {
+                    self.flush()?;
+                    tune(self.kernel, tuning)?;
+                }
+                Resource::Shaping(shaping) => {
+                    self.flush()?;
+                    self.shaper = shape(self.kernel, shaping)?;
                 }
                 Resource::Firewall(_) | Resource::Alone => {}
                 Resource::Link(_) | Resource::Fdb { .. } | Resource::Neighbours { .. } => {

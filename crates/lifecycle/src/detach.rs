@@ -129,7 +129,7 @@ fn find<K: Kernel>(
     };
     match &spec.kind {
         LinkKind::Veth { .. } if inner.kind == spec.kind.as_str() => {}
-        LinkKind::Veth { .. } | LinkKind::Bridge { .. } | LinkKind::Vxlan(_) => return Ok(None),
+        LinkKind::Veth { .. } | LinkKind::Bridge { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => return Ok(None),
     }
     let twin = k.link(Place::Host, &LinkName::Index(inner.parent)).map_err(kernel)?;
     let Some(twin) = twin.filter(|twin| twin.kind == inner.kind && twin.parent == inner.index) else {

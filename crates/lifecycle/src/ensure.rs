@@ -53,7 +53,12 @@ impl<K: Kernel> Converger<'_, K> {
                     let change = |entry: &Neighbour| (Place::Host, Change::SetNeighbour(index.clone(), *entry));
                     self.pending.extend(entries.iter().map(change));
                 }
-                Resource::Route { .. } | Resource::Firewall(_) | Resource::Alone | Resource::OnlyLoopbackAddresses => {
+                Resource::Route { .. }
+                | Resource::Firewall(_)
+                | Resource::Tuning(_)
+                | Resource::Shaping(_)
+                | Resource::Alone
+                | Resource::OnlyLoopbackAddresses => {
                     return Err(Error::internal(format!("a network cannot share {resource:?}")));
                 }
             }
@@ -225,6 +230,6 @@ fn lacks_feature(error: KernelError, spec: &LinkSpec) -> Error {
             Error::new(Code::UnsupportedField, format!("vlan, vlanTrunk: this kernel has no VLAN filtering: {error}"))
                 .with_details("it needs CONFIG_BRIDGE_VLAN_FILTERING; leave the keys out or boot another kernel")
         }
-        LinkKind::Bridge { .. } | LinkKind::Veth { .. } | LinkKind::Vxlan(_) => kernel(error),
+        LinkKind::Bridge { .. } | LinkKind::Veth { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => kernel(error),
     }
 }

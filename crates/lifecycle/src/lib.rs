@@ -17,8 +17,10 @@ mod ipam;
 mod network_plugin;
 mod report;
 mod serve;
+mod shape;
 mod shared;
 mod status;
+mod tune;
 
 pub use attach::attach;
 pub use chained::{ChainedPlugin, adjust, check_adjustment, collect_traces, withdraw};

@@ -58,7 +58,7 @@ pub(crate) fn delete_unused<K: Kernel>(k: &mut K, network: &str, resources: &[Re
             Ok(Some(link)) => failures.add(match spec.kind {
                 LinkKind::Bridge { .. } => delete_unused_bridge(k, network, &link),
                 LinkKind::Veth { .. } | LinkKind::Vxlan(_) if is_ours(&link, network) => delete_all(k, &[&link]),
-                LinkKind::Veth { .. } | LinkKind::Vxlan(_) => Ok(()),
+                LinkKind::Veth { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => Ok(()),
             }),
             Ok(None) => {}
             Err(error) => failures.add(Err(kernel(error))),

@@ -12,12 +12,14 @@ const LINK_HEADER: usize = 16;
 
 const IFF_UP: u32 = 0x1;
 const IFF_PROMISC: u32 = 0x100;
+const IFF_ALLMULTI: u32 = 0x200;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
+const IFLA_TXQLEN: u16 = 13;
 const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
@@ -101,7 +103,7 @@ pub(crate) fn create_link(batch: &mut Batch, spec: &LinkSpec, master: u32, sandb
     batch.nest(IFLA_LINKINFO, |info| {
         info.text(IFLA_INFO_KIND, spec.kind.as_str());
         match &spec.kind {
-            LinkKind::Bridge { vlan_filtering: false } => {}
+            LinkKind::Bridge { vlan_filtering: false } | LinkKind::Ifb => {}
             LinkKind::Bridge { vlan_filtering: true } => {
                 info.nest(IFLA_INFO_DATA, |data| data.u8(IFLA_BR_VLAN_FILTERING, 1));
             }
@@ -163,6 +165,7 @@ pub(crate) fn delete_link(batch: &mut Batch, name: &LinkName) {
 pub(crate) enum Flag {
     Up,
     Promisc,
+    AllMulticast,
 }
 
 /// Sets or clears a flag.
@@ -170,6 +173,7 @@ pub(crate) fn set_flags(batch: &mut Batch, name: &LinkName, flag: Flag, on: bool
     let bit = match flag {
         Flag::Up => IFF_UP,
         Flag::Promisc => IFF_PROMISC,
+        Flag::AllMulticast => IFF_ALLMULTI,
     };
     about(batch, SET_LINK, flags::ACK, name, if on { bit } else { 0 }, bit);
 }
@@ -179,6 +183,7 @@ pub(crate) fn set_flags(batch: &mut Batch, name: &LinkName, flag: Flag, on: bool
 pub(crate) enum Setting<'a> {
     Mac(Mac),
     Mtu(u32),
+    QueueLength(u32),
     Alias(&'a str),
     Group(u32),
 }
@@ -189,6 +194,7 @@ pub(crate) fn set_link(batch: &mut Batch, name: &LinkName, setting: &Setting<'_>
     match setting {
         Setting::Mac(mac) => batch.attribute(IFLA_ADDRESS, &mac.0),
         Setting::Mtu(mtu) => batch.u32(IFLA_MTU, *mtu),
+        Setting::QueueLength(size) => batch.u32(IFLA_TXQLEN, *size),
         Setting::Group(group) => batch.u32(IFLA_GROUP, *group),
         // Without the NUL: the kernel takes the length from the attribute.
         Setting::Alias(alias) => batch.attribute(IFLA_IFALIAS, alias.as_bytes()),
@@ -215,6 +221,7 @@ pub(crate) fn parse_link(message: &Message<'_>) -> Option<Link> {
         index: read_u32(&message.payload[4..]),
         up: state & IFF_UP != 0,
         promisc: state & IFF_PROMISC != 0,
+        allmulti: state & IFF_ALLMULTI != 0,
         ..Link::default()
     };
     for (kind, value) in message.attributes(LINK_HEADER) {
@@ -222,6 +229,7 @@ pub(crate) fn parse_link(message: &Message<'_>) -> Option<Link> {
             IFLA_ADDRESS => link.mac = value.try_into().ok().map(Mac),
             IFLA_IFNAME => link.name = read_text(value),
             IFLA_MTU => link.mtu = read_u32(value),
+            IFLA_TXQLEN => link.queue = read_u32(value),
             IFLA_LINK => link.parent = read_u32(value),
             IFLA_MASTER => link.master = read_u32(value),
             IFLA_OPERSTATE => link.operstate = value.first().copied().unwrap_or_default(),

@@ -6,6 +6,7 @@ mod link;
 mod neighbour;
 mod port;
 mod route;
+pub(crate) mod tc;
 mod vxlan;
 
 pub(crate) use address::{address_change, address_dump, parse_address};

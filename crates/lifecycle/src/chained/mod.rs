@@ -12,6 +12,8 @@ use crate::attach::{install, intents};
 use crate::check::{check_firewall, expect_all};
 use crate::converge::Converger;
 use crate::errors::{Failures, kernel, undone};
+use crate::shape;
+use crate::tune::{collect_notes, restore};
 
 pub use plugin::ChainedPlugin;
 
@@ -32,7 +34,13 @@ pub fn adjust<C: Chained, K: Kernel>(
     converger.ensure(&owner.network, &adjustment.network)?;
     let outcome = converger.configure(&adjustment.endpoint).and_then(|()| install(converger.kernel, owner, &intents));
     match outcome {
-        Ok(()) => Ok(adjustment.result),
+        Ok(()) => {
+            let mut result = adjustment.result;
+            if let Some(name) = &converger.shaper {
+                shape::tell(&mut result, owner, name);
+            }
+            Ok(result)
+        }
         Err(cause) => Err(undone(cause, erase(plugin, k, owner, &intents))),
     }
 }
@@ -59,6 +67,11 @@ fn erase<C: Chained, K: Kernel>(plugin: &C, k: &mut K, owner: &Owner, known: &[I
     for trace in plugin.traces(owner) {
         failures.add(match trace {
             Trace::Firewall(share) => k.firewall().withdraw(owner, share, known).map_err(kernel),
+            Trace::Tuning(folder) => {
+                restore(k, owner, &folder);
+                Ok(())
+            }
+            Trace::Shaping => shape::erase(k, owner),
         });
     }
     failures.verdict()
@@ -103,6 +116,8 @@ pub fn collect_traces<C: Chained, K: Kernel>(
                 .firewall()
                 .collect_share(network, share, &|tag| tags.contains(tag), &|id| containers.contains(id))
                 .map_err(kernel),
+            Trace::Tuning(folder) => collect_notes(k, network, &folder, valid),
+            Trace::Shaping => shape::collect_devices(k, network, valid),
         });
     }
     failures.verdict()

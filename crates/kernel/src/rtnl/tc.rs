@@ -1,0 +1,82 @@
+//! Queueing disciplines, classes and filters: `RTM_*QDISC`, `RTM_*TCLASS`, `RTM_*TFILTER` (`linux/pkt_sched.h`,
+//! `linux/pkt_cls.h`).
+
+mod read;
+mod write;
+
+use crate::netlink::Batch;
+
+pub(crate) use read::{Filter, Qdisc, parse_class, parse_filter, parse_qdisc};
+pub(crate) use write::traffic;
+
+const NEW_QDISC: u16 = 36;
+const DELETE_QDISC: u16 = 37;
+const GET_QDISC: u16 = 38;
+const NEW_CLASS: u16 = 40;
+const GET_CLASS: u16 = 42;
+const NEW_FILTER: u16 = 44;
+const GET_FILTER: u16 = 46;
+
+/// Length of `struct tcmsg`.
+const HEADER: usize = 20;
+
+/// `TC_H_ROOT`.
+pub(crate) const ROOT: u32 = 0xffff_ffff;
+/// `TC_H_INGRESS`.
+pub(crate) const INGRESS: u32 = 0xffff_fff1;
+/// Handle of our roots, `1:`.
+pub(crate) const ROOT_HANDLE: u32 = 0x0001_0000;
+/// Handle of an ingress discipline, `ffff:`.
+pub(crate) const INGRESS_HANDLE: u32 = 0xffff_0000;
+
+const TCA_KIND: u16 = 1;
+const TCA_OPTIONS: u16 = 2;
+
+const TCA_TBF_PARMS: u16 = 1;
+const TCA_TBF_RATE64: u16 = 4;
+
+const TCA_HTB_PARMS: u16 = 1;
+const TCA_HTB_INIT: u16 = 2;
+const TCA_HTB_RATE64: u16 = 6;
+const TCA_HTB_CEIL64: u16 = 7;
+
+const TCA_U32_CLASSID: u16 = 1;
+const TCA_U32_SEL: u16 = 5;
+const TCA_U32_ACT: u16 = 7;
+/// Length of `struct tc_u32_sel` without keys, and of a key.
+const SELECTOR: usize = 16;
+const KEY: usize = 16;
+
+const TCA_ACT_KIND: u16 = 1;
+const TCA_ACT_OPTIONS: u16 = 2;
+const TCA_MIRRED_PARMS: u16 = 2;
+/// `TCA_EGRESS_REDIR`.
+const EGRESS_REDIRECT: u32 = 1;
+
+const ETH_P_ALL: u16 = 0x0003;
+const ETH_P_IP: u16 = 0x0800;
+const ETH_P_IPV6: u16 = 0x86dd;
+
+/// `struct tcmsg`.
+fn header(link: u32, handle: u32, parent: u32, info: u32) -> [u8; HEADER] {
+    let mut bytes = [0; HEADER];
+    for (at, value) in [(4, link), (8, handle), (12, parent), (16, info)] {
+        bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+    }
+    bytes
+}
+
+/// Asks for the discipline of a link at `parent`; the answer is the discipline or a refusal.
+pub(crate) fn get_qdisc(batch: &mut Batch, link: u32, parent: u32) {
+    batch.message(GET_QDISC, 0, &header(link, 0, parent, 0));
+}
+
+/// Asks for the classes of a link.
+pub(crate) fn class_dump(batch: &mut Batch, link: u32) {
+    batch.message(GET_CLASS, crate::netlink::flags::DUMP, &header(link, 0, 0, 0));
+}
+
+/// Asks for the filters at a discipline of a link.
+pub(crate) fn filter_dump(batch: &mut Batch, link: u32, parent: u32) {
+    batch.message(GET_FILTER, crate::netlink::flags::DUMP, &header(link, 0, parent, 0));
+}
