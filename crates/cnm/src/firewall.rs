@@ -36,6 +36,12 @@ pub enum Intent {
         /// Nothing is forwarded between two endpoints of the network.
         isolated: bool,
     },
+    /// Nothing is forwarded between `device` and any other device that is kept apart: networks that must not reach each
+    /// other through this host. Shared by the endpoints of a network. Always nftables.
+    Apart {
+        /// The bridge.
+        device: String,
+    },
     /// What is forwarded for the attachment although the host's own policy drops it, and what is not. Shared by the
     /// endpoints of a network or owned by one, as it says.
     Forward(Forwarding),

@@ -52,7 +52,7 @@ fn keeper(intent: &Intent) -> Keeper {
         }),
         Intent::SpoofCheck { .. } => Keeper::Endpoint,
         Intent::Guard { internal: false, isolated: false, .. } => Keeper::Nobody,
-        Intent::Guard { .. } => Keeper::Network(intent.clone()),
+        Intent::Guard { .. } | Intent::Apart { .. } => Keeper::Network(intent.clone()),
         Intent::Forward(forwarding) => match (forwarding.shared, forwarding.gatekeeper) {
             (true, Gatekeeper::Auto | Gatekeeper::Nftables) => {
                 let addresses = forwarding.addresses.iter().map(IpNet::trunc).collect();
@@ -67,7 +67,7 @@ fn keeper(intent: &Intent) -> Keeper {
 const fn share(intent: &Intent) -> Option<Share> {
     match intent {
         Intent::Forward(_) => Some(Share::Forwarding),
-        Intent::Masquerade { .. } | Intent::SpoofCheck { .. } | Intent::Guard { .. } => None,
+        Intent::Masquerade { .. } | Intent::SpoofCheck { .. } | Intent::Guard { .. } | Intent::Apart { .. } => None,
     }
 }
 
@@ -81,6 +81,7 @@ fn describe(intent: &Intent, mac_text: impl Fn(Mac) -> String) -> String {
         Intent::Guard { device, internal, isolated } => {
             format!("guard of {device} (internal {internal}, isolated {isolated})")
         }
+        Intent::Apart { device } => format!("{device} kept apart"),
         Intent::Forward(Forwarding { addresses, device, ingress, gatekeeper, .. }) => {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let device = device.as_deref().unwrap_or("no device");
@@ -224,7 +225,7 @@ impl Firewall for MemoryFirewall {
             .filter_map(|intent| match intent {
                 // Whatever the backend: the configuration may have changed since.
                 Intent::Masquerade { address, .. } => Some(*address),
-                Intent::SpoofCheck { .. } | Intent::Guard { .. } | Intent::Forward(_) => None,
+                Intent::SpoofCheck { .. } | Intent::Guard { .. } | Intent::Apart { .. } | Intent::Forward(_) => None,
             })
             .collect();
         for v6 in [false, true] {

@@ -98,9 +98,11 @@ impl<K: Kernel> Converger<'_, K> {
             let alias = Owner::network_alias(network);
             self.now(Place::Host, Change::Alias(index.clone(), alias))?;
         }
-        if spec.up && !link.up {
+        if !link.up {
             self.give_birth_settings(Place::Host, spec)?;
-            self.now(Place::Host, Change::Up(index, true))?;
+            if spec.up {
+                self.now(Place::Host, Change::Up(index, true))?;
+            }
         }
         Ok(())
     }

@@ -13,8 +13,8 @@ mod underlay;
 
 use cni::{AddResult, Error, Request};
 use cnm::{
-    Context, Driver, Endpoint, Lifetime, LinkKind, LinkSpec, Mac, Need, Network, Owner, Place, PortFlags, Resource,
-    Wiring,
+    Backend, Context, Driver, Endpoint, Intent, Lifetime, LinkKind, LinkSpec, Mac, Need, Network, Owner, Place,
+    PortFlags, Resource, Wiring,
 };
 use conf::Conf;
 
@@ -52,6 +52,8 @@ With isGateway each host is the gateway, by the same address and MAC. Bridge and
         let mut network = self.conf.bridge.network();
         for resource in &mut network.resources {
             if let Resource::Link(bridge) = resource {
+                // Another network of this host may have the same subnet: the host must not answer here for what it has there.
+                bridge.birth.push((format!("net/ipv4/conf/{}/arp_ignore", bridge.name), "1".to_owned()));
                 self.make_anycast(bridge);
             }
         }
@@ -82,7 +84,11 @@ With isGateway each host is the gateway, by the same address and MAC. Bridge and
     }
 
     fn endpoint(&self, owner: &Owner, mac: Mac) -> Endpoint {
-        self.conf.bridge.endpoint(owner, mac)
+        let mut endpoint = self.conf.bridge.endpoint(owner, mac);
+        let device = self.conf.bridge.device().to_owned();
+        // Each overlay is a world of its own, also for the host that routes between its bridges.
+        endpoint.resources.push(Resource::Firewall(Intent::Apart { device }));
+        endpoint
     }
 
     fn wire(&self, owner: &Owner, sandbox: &str, lease: AddResult) -> Result<Wiring, Error> {
@@ -91,7 +97,8 @@ With isGateway each host is the gateway, by the same address and MAC. Bridge and
 
     fn needs(&self) -> Vec<Need> {
         let parent = self.conf.underlay.clone().map(Need::Parent);
-        parent.into_iter().chain([Need::Open(self.conf.device())]).chain(self.conf.bridge.needs()).collect()
+        let own = [Need::Open(self.conf.device()), Need::Firewall(Backend::Nftables)];
+        parent.into_iter().chain(own).chain(self.conf.bridge.needs()).collect()
     }
 }
 

@@ -35,6 +35,10 @@ pub(super) fn conflict(nft: &mut Nft, chain: &Chain, found: &Element) -> Result<
                  a bridge, and cannot change while a network has endpoints"
             ),
         ),
+        Chain::Apart { device } => (
+            format!("keep {device} apart by chain {}", chain.name()),
+            format!("its element leads to {there} of {holders}; delete that one"),
+        ),
         Chain::Ingress { .. } | Chain::Accept { .. } => (
             format!("keep others away by chain {}", chain.name()),
             format!(

@@ -33,6 +33,9 @@ impl Wishes {
                     let (device, internal, isolated) = (device.clone(), *internal, *isolated);
                     wishes.share(&owner.network, Base::Guard, Chain::Guard { device, internal, isolated });
                 }
+                Intent::Apart { device } => {
+                    wishes.share(&owner.network, Base::Apart, Chain::Apart { device: device.clone() });
+                }
                 Intent::SpoofCheck { .. } => {
                     wishes.stand_on(Base::Spoof);
                     wishes.elements.extend(Self::spoof_check(owner, intent));

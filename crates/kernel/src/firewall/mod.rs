@@ -236,7 +236,7 @@ fn legacy_chains(chain: &str) -> (bool, bool) {
 fn masqueraded(intents: &[Intent], by: impl Fn(Backend) -> bool) -> Vec<IpNet> {
     let address = |intent: &Intent| match intent {
         Intent::Masquerade { address, backend, .. } => by(*backend).then_some(*address),
-        Intent::SpoofCheck { .. } | Intent::Guard { .. } | Intent::Forward(_) => None,
+        Intent::SpoofCheck { .. } | Intent::Guard { .. } | Intent::Apart { .. } | Intent::Forward(_) => None,
     };
     intents.iter().filter_map(address).collect()
 }

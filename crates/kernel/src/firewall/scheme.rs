@@ -41,6 +41,12 @@ pub(super) static GUARD_IN: Set = map("guard_in", &[Field::Ifname], false);
 pub(super) static GUARD_OUT: Set = map("guard_out", &[Field::Ifname], false);
 /// Network -> the chain of its guard; as [`MASQ_MEMBERS`].
 pub(super) static GUARD_MEMBERS: Set = map("guard_members", &MEMBER, false);
+/// Bridge that is kept apart -> its chain, for packets that come from it.
+pub(super) static APART_IN: Set = map("apart_in", &[Field::Ifname], false);
+/// Bridges that are kept apart, for packets that go to them.
+pub(super) static APART_OUT: Set = set("apart_out", &[Field::Ifname]);
+/// Network -> the chain that keeps it apart; as [`MASQ_MEMBERS`].
+pub(super) static APART_MEMBERS: Set = map("apart_members", &MEMBER, false);
 /// Bridge -> the chain of its ingress policy, for packets that come from it.
 pub(super) static INGRESS_IN: Set = map("ingress_in", &[Field::Ifname], false);
 /// Bridges with an ingress policy, for packets that go to them.
@@ -74,7 +80,7 @@ const fn map(name: &'static str, key: &'static [Field], ranges: bool) -> Set {
 /// The sets whose elements belong to endpoints.
 pub(super) static OWNED: [&Set; 2] = [&SOURCES, &PORTS];
 /// The maps whose elements belong to networks.
-pub(super) static SHARED: [&Set; 3] = [&MASQ_MEMBERS, &GUARD_MEMBERS, &FIREWALL_MEMBERS];
+pub(super) static SHARED: [&Set; 4] = [&MASQ_MEMBERS, &GUARD_MEMBERS, &APART_MEMBERS, &FIREWALL_MEMBERS];
 
 /// The chain that belongs to the administrator: made when it is missing, never looked into, never deleted.
 pub(super) const ADMIN: &str = "admin";
@@ -84,6 +90,7 @@ pub(super) const ADMIN: &str = "admin";
 pub(super) enum Base {
     Masquerade,
     Guard,
+    Apart,
     Firewall,
     Spoof,
 }
@@ -91,7 +98,7 @@ pub(super) enum Base {
 impl Base {
     pub(super) const fn table(self) -> Table {
         match self {
-            Self::Masquerade | Self::Guard | Self::Firewall => INET,
+            Self::Masquerade | Self::Guard | Self::Apart | Self::Firewall => INET,
             Self::Spoof => BRIDGE,
         }
     }
@@ -101,6 +108,7 @@ impl Base {
         match self {
             Self::Masquerade => "postrouting",
             Self::Guard => "forward",
+            Self::Apart => "between",
             Self::Firewall => "firewall",
             Self::Spoof => "prerouting",
         }
@@ -110,7 +118,7 @@ impl Base {
     const fn hook(self) -> Hook {
         match self {
             Self::Masquerade => Hook { kind: "nat", number: 4, priority: 100 },
-            Self::Guard | Self::Firewall => Hook { kind: "filter", number: 2, priority: 0 },
+            Self::Guard | Self::Apart | Self::Firewall => Hook { kind: "filter", number: 2, priority: 0 },
             Self::Spoof => Hook { kind: "filter", number: 0, priority: -300 },
         }
     }
@@ -119,6 +127,7 @@ impl Base {
         match self {
             Self::Masquerade => vec![&MASQ_MEMBERS, &MASQ4, &MASQ6],
             Self::Guard => vec![&GUARD_MEMBERS, &GUARD_IN, &GUARD_OUT],
+            Self::Apart => vec![&APART_MEMBERS, &APART_IN, &APART_OUT],
             Self::Firewall => {
                 vec![&FIREWALL_MEMBERS, &FIREWALL_OWNERS, &ZONED4, &ZONED6, &INGRESS_IN, &INGRESS_OUT]
             }
@@ -135,6 +144,7 @@ impl Base {
                 Rule::default().source_in(true, &MASQ6),
             ],
             Self::Guard => vec![Rule::default().entry_in(&GUARD_IN), Rule::default().exit_in(&GUARD_OUT)],
+            Self::Apart => vec![Rule::default().entry_in(&APART_IN)],
             Self::Firewall => {
                 vec![Rule::default().entry_in(&INGRESS_IN), Rule::default().verdict(Verdict::Jump(ADMIN.into()))]
             }
@@ -165,6 +175,8 @@ pub(super) enum Chain {
     Outside { device: String, subnet: IpNet },
     /// What may be forwarded from and to a bridge; at least one of the two is set.
     Guard { device: String, internal: bool, isolated: bool },
+    /// Keeps what comes from a bridge away from the other bridges that are kept apart.
+    Apart { device: String },
     /// Keeps away from a bridge what comes from others of the kind, or, isolated, from itself, too.
     Ingress { device: String, isolated: bool },
     /// Empty, and no packet comes here: it says what is accepted in chains of others (`outpost`), and holds the members
@@ -183,6 +195,7 @@ impl Chain {
             Self::Guard { device, internal, isolated } => {
                 format!("{}-{}", policy(*internal, *isolated), escape(device))
             }
+            Self::Apart { device } => format!("apart-{}", escape(device)),
             Self::Ingress { device, isolated: false } => format!("ingress-same-bridge-{}", escape(device)),
             Self::Ingress { device, isolated: true } => format!("ingress-isolated-{}", escape(device)),
             Self::Accept { device, subnet } => {
@@ -214,6 +227,7 @@ impl Chain {
                 Some(rest) => Some(Self::Ingress { device: named(rest)?, isolated: false }),
                 None => Some(Self::Ingress { device: named(rest.strip_prefix("isolated-")?)?, isolated: true }),
             },
+            "apart" => Some(Self::Apart { device: named(rest)? }),
             "internal" => guard(true, false),
             "isolated" => guard(false, true),
             "closed" => guard(true, true),
@@ -235,6 +249,10 @@ impl Chain {
                     (false, false) => Vec::new(),
                 }
             }
+            Self::Apart { device } => vec![
+                Rule::default().leaves(device).verdict(Verdict::Return),
+                Rule::default().exit_in(&APART_OUT).verdict(Verdict::Drop),
+            ],
             Self::Ingress { device, isolated } => {
                 let within = Rule::default().leaves(device).verdict(Verdict::Return);
                 let away = Rule::default().exit_in(&INGRESS_OUT).verdict(Verdict::Drop);
@@ -258,6 +276,7 @@ impl Chain {
                 }]
             }
             Self::Guard { device, .. } => [&GUARD_IN, &GUARD_OUT].map(|set| self.of_device(set, device)).to_vec(),
+            Self::Apart { device } => [&APART_IN, &APART_OUT].map(|set| self.of_device(set, device)).to_vec(),
             Self::Ingress { device, .. } => [&INGRESS_IN, &INGRESS_OUT].map(|set| self.of_device(set, device)).to_vec(),
             Self::Accept { .. } => Vec::new(),
         }
@@ -274,6 +293,7 @@ impl Chain {
         match self {
             Self::Outside { .. } => &MASQ_MEMBERS,
             Self::Guard { .. } => &GUARD_MEMBERS,
+            Self::Apart { .. } => &APART_MEMBERS,
             Self::Ingress { .. } | Self::Accept { .. } => &FIREWALL_MEMBERS,
         }
     }

@@ -3,6 +3,7 @@
 
 mod world;
 
+mod apart;
 mod disorder;
 mod forwarding;
 mod iptables;
