@@ -21,6 +21,9 @@ pub struct Network {
     pub lifetime: Lifetime,
     /// How its endpoints are found: what they share goes with the last of them.
     pub members: Members,
+    /// The link of the host, one of `resources`, by which the host has a route to each endpoint; whose a route is, its metric
+    /// says ([`Owner::route_metric`]).
+    pub access: Option<String>,
 }
 
 /// When the links of a network go that we made for it: bridges, parents, tunnels. What its endpoints share in the firewall
@@ -46,6 +49,12 @@ pub enum Members {
     Ports {
         /// Name of the bridge.
         bridge: String,
+    },
+    /// Links of this kind in the network's group (`network_group`) in other namespaces: the host's kernel knows which there
+    /// are. Such endpoints own nothing in the firewall.
+    Elsewhere {
+        /// `IFLA_INFO_KIND`.
+        kind: &'static str,
     },
 }
 
@@ -102,6 +111,13 @@ pub enum Need {
     Parent(String),
     /// If a link of the host of this name exists, it is up (51 otherwise): what endpoints that are there depend on.
     Open(String),
+    /// The same of a link that is made when it is missing: then of the one that it will stand on.
+    ParentOn {
+        /// Its name.
+        name: String,
+        /// Name of the one beneath.
+        beneath: String,
+    },
     /// If a link of this name exists it is a bridge that can serve the network.
     Bridge {
         /// Its name.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::{Change, Claimed, Firewall, Link, LinkName, LinkSpec, Mac, Notes, Queueing};
+use crate::{Change, Claimed, Elsewhere, Firewall, Link, LinkName, LinkSpec, Mac, Notes, Queueing};
 
 /// Which of the two network namespaces of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -126,6 +126,24 @@ pub trait Kernel {
         Ok(self.links(Place::Host, master)?.iter().any(|port| port.group == group))
     }
 
+    /// Looks through the links of `kind` (`IFLA_INFO_KIND`; `None` is all) in the other namespaces that the host has an id for, until
+    /// `wanted` says that one is it. A namespace gets its id when a link is born in it ([`Kernel::create`]). A dump for each
+    /// namespace: not for the hot path.
+    ///
+    /// # Errors
+    /// When a dump fails; a namespace that vanishes meanwhile is no failure.
+    fn find_elsewhere(
+        &mut self,
+        kind: Option<&str>,
+        wanted: &mut dyn FnMut(&Elsewhere) -> bool,
+    ) -> Result<Option<Elsewhere>, KernelError>;
+
+    /// The link by which the first default route of the main table leaves, IPv4 before IPv6. A dump.
+    ///
+    /// # Errors
+    /// When the dump fails.
+    fn default_link(&mut self, place: Place) -> Result<Option<Link>, KernelError>;
+
     /// The addresses of one link, both families. A dump: not for the hot path.
     ///
     /// # Errors
@@ -220,6 +238,12 @@ pub trait Host {
     /// # Errors
     /// Anything but the absence of a route.
     fn route_to(&self, to: IpAddr) -> Result<Option<RouteLookup>, KernelError>;
+
+    /// The link by which the first default route leaves, IPv4 before IPv6; also of the sandbox, where a parent may be.
+    ///
+    /// # Errors
+    /// When the dump fails.
+    fn default_link(&self, place: Place) -> Result<Option<Link>, KernelError>;
 }
 
 impl<K: Kernel> Host for RefCell<&mut K> {
@@ -233,5 +257,9 @@ impl<K: Kernel> Host for RefCell<&mut K> {
 
     fn route_to(&self, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {
         self.borrow_mut().route_to(Place::Host, to)
+    }
+
+    fn default_link(&self, place: Place) -> Result<Option<Link>, KernelError> {
+        self.borrow_mut().default_link(place)
     }
 }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod chained;
+mod change;
 pub mod configuration;
 mod driver;
 mod firewall;
@@ -15,6 +16,7 @@ pub mod interface;
 mod kernel;
 mod link;
 mod mac;
+mod macvlan;
 mod notes;
 mod owner;
 mod resource;
@@ -23,14 +25,14 @@ mod shaping;
 mod tuning;
 
 pub use chained::{Adjustment, Chained, Share, Trace};
+pub use change::Change;
 pub use driver::{Context, Driver, Endpoint, Isolation, Lifetime, Members, Need, Network, Observe, Wiring};
 pub use firewall::{Backend, Firewall, Intent};
 pub use forwarding::{Forwarding, Gatekeeper, Ingress};
 pub use kernel::{Host, Kernel, KernelError, Place, RouteLookup};
-pub use link::{
-    Change, Claimed, FdbEntry, Link, LinkKind, LinkName, LinkSpec, Neighbour, Peer, PortFlags, VlanRange, Vxlan,
-};
+pub use link::{Claimed, FdbEntry, Link, LinkKind, LinkName, LinkSpec, Neighbour, Peer, PortFlags, VlanRange, Vxlan};
 pub use mac::Mac;
+pub use macvlan::{Elsewhere, Macvlan, MacvlanMode, NotAMode};
 pub use notes::Notes;
 pub use owner::{Owner, OwnerTag, is_shared_group, leaving_group, network_group, shared_group};
 pub use resource::{Address, Resource, Route, Sysctl};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Mac;
+use crate::{Mac, Macvlan, MacvlanMode, Place};
 
 /// A link that we want to exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,12 +48,57 @@ impl LinkSpec {
         }
     }
 
-    /// Whether its other end is born in the sandbox.
+    /// Whether it can only be made with a sandbox in sight.
     #[must_use]
-    pub const fn peer_in_sandbox(&self) -> bool {
+    pub const fn needs_sandbox(&self) -> bool {
         match &self.kind {
             LinkKind::Veth { peer } => peer.in_sandbox,
-            LinkKind::Bridge { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => false,
+            LinkKind::Macvlan(Macvlan { parent_in, born_in, .. }) => {
+                matches!(parent_in, Place::Sandbox) || matches!(born_in, Place::Sandbox)
+            }
+            LinkKind::Bridge { .. } | LinkKind::Vlan { .. } | LinkKind::Dummy | LinkKind::Vxlan(_) | LinkKind::Ifb => {
+                false
+            }
+        }
+    }
+
+    /// Where it is asked for: a macvlan where its parent is.
+    #[must_use]
+    pub const fn asked_in(&self) -> Place {
+        match &self.kind {
+            LinkKind::Macvlan(link) => link.parent_in,
+            LinkKind::Bridge { .. }
+            | LinkKind::Veth { .. }
+            | LinkKind::Vlan { .. }
+            | LinkKind::Dummy
+            | LinkKind::Vxlan(_)
+            | LinkKind::Ifb => Place::Host,
+        }
+    }
+
+    /// Where the link of this name then is.
+    #[must_use]
+    pub const fn born_in(&self) -> Place {
+        match &self.kind {
+            LinkKind::Macvlan(link) => link.born_in,
+            LinkKind::Bridge { .. }
+            | LinkKind::Veth { .. }
+            | LinkKind::Vlan { .. }
+            | LinkKind::Dummy
+            | LinkKind::Vxlan(_)
+            | LinkKind::Ifb => Place::Host,
+        }
+    }
+
+    /// The link that it stands on or is a port of, by name, beside where it is asked for.
+    #[must_use]
+    pub fn beneath(&self) -> Option<&str> {
+        match &self.kind {
+            LinkKind::Macvlan(link) => Some(&link.parent),
+            LinkKind::Vlan { parent, .. } => Some(parent),
+            LinkKind::Bridge { .. } | LinkKind::Veth { .. } | LinkKind::Dummy | LinkKind::Vxlan(_) | LinkKind::Ifb => {
+                self.master.as_deref()
+            }
         }
     }
 }
@@ -76,6 +121,17 @@ pub enum LinkKind {
     /// An intermediate functional block: packets that are redirected to it pass its queue and go on where they came
     /// from.
     Ifb,
+    /// A link with an address of its own on the wire of another.
+    Macvlan(Macvlan),
+    /// The part of a link's traffic that carries one IEEE 802.1Q tag.
+    Vlan {
+        /// Name of the link whose traffic it is, in the same namespace.
+        parent: String,
+        /// 1 to 4094.
+        id: u16,
+    },
+    /// A link that leads nowhere.
+    Dummy,
 }
 
 impl LinkKind {
@@ -87,6 +143,9 @@ impl LinkKind {
             Self::Veth { .. } => "veth",
             Self::Vxlan(_) => "vxlan",
             Self::Ifb => "ifb",
+            Self::Macvlan(_) => "macvlan",
+            Self::Vlan { .. } => "vlan",
+            Self::Dummy => "dummy",
         }
     }
 }
@@ -126,6 +185,10 @@ pub struct Claimed {
     pub index: u32,
     /// Index of a veth's other end in the other namespace; 0 when there is none.
     pub peer_index: u32,
+    /// The hardware address that it has.
+    pub mac: Option<Mac>,
+    /// The MTU that it has, bytes.
+    pub mtu: u32,
 }
 
 /// A link as the kernel has it.
@@ -167,6 +230,8 @@ pub struct Link {
     pub port: Option<PortFlags>,
     /// VXLAN devices: what they are.
     pub vxlan: Option<Vxlan>,
+    /// Macvlans: their mode.
+    pub mode: Option<MacvlanMode>,
 }
 
 impl Link {
@@ -270,93 +335,6 @@ impl fmt::Display for LinkName {
         match self {
             Self::Index(index) => write!(f, "link {index}"),
             Self::Name(name) => f.write_str(name),
-        }
-    }
-}
-
-/// One independent change; several travel in one send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// Up or down.
-    Up(LinkName, bool),
-    /// `IFF_PROMISC`.
-    Promisc(LinkName, bool),
-    /// `IFF_ALLMULTI`.
-    AllMulticast(LinkName, bool),
-    /// `IFLA_TXQLEN`, packets.
-    QueueLength(LinkName, u32),
-    /// `IFLA_ADDRESS`. Also with the address it has: the kernel then announces the addresses of the link to the
-    /// neighbours (gratuitous ARP with `arp_notify`, unsolicited NA with `ndisc_notify`).
-    Mac(LinkName, Mac),
-    /// `IFLA_MTU`, bytes.
-    Mtu(LinkName, u32),
-    /// `IFLA_IFALIAS`.
-    Alias(LinkName, String),
-    /// `IPV4_DEVCONF_ARP_NOTIFY` by `IFLA_AF_SPEC`: no file under `/proc` is needed for it.
-    ArpNotify(LinkName, bool),
-    /// `IFLA_GROUP`.
-    Group(LinkName, u32),
-    /// Flags of a bridge port.
-    Port(LinkName, PortFlags),
-    /// A bridge port passes no more frames (`IFLA_BRPORT_STATE` disabled).
-    ClosePort(LinkName),
-    /// Adds VLANs to a bridge port.
-    AddVlan(LinkName, VlanRange),
-    /// Takes VLANs from a bridge port.
-    DeleteVlan(LinkName, VlanRange),
-    /// Adds an address (`NLM_F_EXCL`).
-    AddAddress(LinkName, crate::Address),
-    /// Removes an address.
-    DeleteAddress(LinkName, crate::Address),
-    /// Adds a route (`NLM_F_CREATE` alone: the same prefix by another gateway is no conflict, an identical route is
-    /// `EEXIST`).
-    AddRoute(crate::Route),
-    /// Makes an entry of a forwarding table, static, in place of another one for the station; a host to flood to is added
-    /// to the others.
-    SetFdb(LinkName, FdbEntry),
-    /// Removes an entry of a forwarding table.
-    DeleteFdb(LinkName, FdbEntry),
-    /// Makes a permanent neighbour, in place of another one.
-    SetNeighbour(LinkName, Neighbour),
-    /// Removes a neighbour.
-    DeleteNeighbour(LinkName, Neighbour),
-    /// What it does with its packets.
-    Traffic(LinkName, crate::Traffic),
-    /// Removes a link.
-    DeleteLink(LinkName),
-}
-
-/// Verb and object, for the error of a change that was refused: `create address 10.1.2.3/24 on eth0`.
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let switch = |on: &bool| if *on { "on" } else { "off" };
-        match self {
-            Self::Up(name, true) => write!(f, "bring {name} up"),
-            Self::Up(name, false) => write!(f, "take {name} down"),
-            Self::Promisc(name, on) => write!(f, "switch promiscuous mode of {name} {}", switch(on)),
-            Self::AllMulticast(name, on) => write!(f, "switch all-multicast mode of {name} {}", switch(on)),
-            Self::QueueLength(name, size) => write!(f, "set the queue length of {name} to {size}"),
-            Self::Traffic(name, traffic) => write!(f, "{traffic} at {name}"),
-            Self::Mac(name, mac) => write!(f, "set the MAC of {name} to {mac}"),
-            Self::Mtu(name, mtu) => write!(f, "set the MTU of {name} to {mtu}"),
-            Self::Alias(name, _) => write!(f, "set the alias of {name}"),
-            Self::Group(name, group) => write!(f, "put {name} into group {group}"),
-            Self::ArpNotify(name, on) => write!(f, "switch arp_notify of {name} {}", switch(on)),
-            Self::Port(name, _) => write!(f, "set the port flags of {name}"),
-            Self::ClosePort(name) => write!(f, "close the port {name}"),
-            Self::AddVlan(name, range) => write!(f, "add VLAN {}-{} to {name}", range.first, range.last),
-            Self::DeleteVlan(name, range) => write!(f, "take VLAN {}-{} from {name}", range.first, range.last),
-            Self::AddAddress(name, address) => write!(f, "create address {} on {name}", address.net),
-            Self::DeleteAddress(name, address) => write!(f, "delete address {} from {name}", address.net),
-            Self::AddRoute(route) => match route.gateway {
-                Some(gateway) => write!(f, "create route {} via {gateway}", route.dst),
-                None => write!(f, "create route {}", route.dst),
-            },
-            Self::SetFdb(name, entry) => write!(f, "set the forwarding entry {entry} of {name}"),
-            Self::DeleteFdb(name, entry) => write!(f, "delete the forwarding entry {entry} of {name}"),
-            Self::SetNeighbour(name, neighbour) => write!(f, "set the neighbour {} of {name}", neighbour.ip),
-            Self::DeleteNeighbour(name, neighbour) => write!(f, "delete the neighbour {} of {name}", neighbour.ip),
-            Self::DeleteLink(name) => write!(f, "delete link {name}"),
         }
     }
 }

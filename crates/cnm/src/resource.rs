@@ -11,6 +11,17 @@ use crate::{FdbEntry, Intent, LinkSpec, Neighbour, Place, PortFlags, Shaping, Tu
 pub enum Resource {
     /// A link exists. In a network's list it is shared and ensured; as an endpoint's claim it must be new.
     Link(LinkSpec),
+    /// A link that endpoints stand on exists. Others made it and decide whether it is up.
+    Parent {
+        /// Where it is.
+        place: Place,
+        /// Its name.
+        name: String,
+        /// What is asked of its MTU: that it is not less, bytes.
+        mtu: Option<u32>,
+        /// How it is made, shared, when it does not exist: only of the host. Then it goes when nothing stands on it.
+        made: Option<LinkSpec>,
+    },
     /// A bridge port of the host has these flags.
     Port {
         /// Name of the port.
@@ -42,6 +53,11 @@ pub enum Resource {
     Up {
         /// Where the link is.
         place: Place,
+        /// Name of the link.
+        link: String,
+    },
+    /// A link of the sandbox tells its neighbours of its IPv4 addresses when it comes up or gets another MAC (`arp_notify`).
+    ArpNotify {
         /// Name of the link.
         link: String,
     },

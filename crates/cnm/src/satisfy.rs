@@ -20,11 +20,12 @@ impl fmt::Display for Drift {
 }
 
 /// Whether the link `have` does what `want` asks. One-sided: what `want` leaves open, and what the kernel or later
-/// plugins change by themselves (a bridge's MAC), is no drift. `master` is the index of the wanted master.
+/// plugins change by themselves (a bridge's MAC), is no drift. `beneath` is the index of the wanted master or parent, 0 when that
+/// is not known.
 ///
 /// # Errors
 /// The first difference.
-pub fn satisfies(have: &Link, want: &LinkSpec, place: Place, master: u32) -> Result<(), Drift> {
+pub fn satisfies(have: &Link, want: &LinkSpec, place: Place, beneath: u32) -> Result<(), Drift> {
     let differs =
         |difference: String| Err(Drift { object: format!("{} {} {place}", want.kind.as_str(), want.name), difference });
     if have.kind != want.kind.as_str() {
@@ -50,6 +51,18 @@ pub fn satisfies(have: &Link, want: &LinkSpec, place: Place, master: u32) -> Res
     {
         return differs(format!("has MTU {}, not {mtu}", have.mtu));
     }
+    if let LinkKind::Macvlan(wanted) = &want.kind
+        && have.mode != Some(wanted.mode)
+    {
+        let mode = have.mode.map_or("another mode", crate::MacvlanMode::as_str);
+        return differs(format!("has mode {mode}, not {}", wanted.mode.as_str()));
+    }
+    if let LinkKind::Macvlan(crate::Macvlan { parent, .. }) | LinkKind::Vlan { parent, .. } = &want.kind
+        && beneath != 0
+        && have.parent != beneath
+    {
+        return differs(format!("does not stand on {parent}"));
+    }
     if let Some(mac) = want.mac
         && have.mac != Some(mac)
     {
@@ -58,7 +71,7 @@ pub fn satisfies(have: &Link, want: &LinkSpec, place: Place, master: u32) -> Res
             have.mac.map_or_else(|| "none".into(), |mac| mac.to_string())
         ));
     }
-    if want.master.is_some() && have.master != master {
+    if want.master.is_some() && have.master != beneath {
         return differs(format!("is not a port of {}", want.master.as_deref().unwrap_or_default()));
     }
     if want.promisc && !have.promisc {

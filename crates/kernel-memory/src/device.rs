@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cnm::{FdbEntry, Mac, PortFlags, Queueing, Vxlan};
+use cnm::{FdbEntry, Mac, MacvlanMode, PortFlags, Queueing, Vxlan};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Number of a namespace; 0 is the host.
@@ -32,6 +32,22 @@ pub(crate) enum Kind {
     Vxlan(Vxlan),
     /// An intermediate functional block.
     Ifb,
+    /// A link on the wire of another.
+    Macvlan {
+        /// Namespace of the parent.
+        parent_ns: NsId,
+        /// Index of the parent there.
+        parent: u32,
+        mode: MacvlanMode,
+    },
+    /// The tagged part of a link of the same namespace.
+    Vlan {
+        /// Index of that link.
+        parent: u32,
+        id: u16,
+    },
+    /// Leads nowhere.
+    Dummy,
 }
 
 /// What only a bridge has.
@@ -146,20 +162,52 @@ impl Device {
             Kind::Veth { .. } => "veth",
             Kind::Vxlan(_) => "vxlan",
             Kind::Ifb => "ifb",
+            Kind::Macvlan { .. } => "macvlan",
+            Kind::Vlan { .. } => "vlan",
+            Kind::Dummy => "dummy",
         }
     }
 
     pub(crate) fn bridge(&self) -> Option<&Bridge> {
         match &self.kind {
             Kind::Bridge(bridge) => Some(bridge),
-            Kind::Loopback | Kind::Hardware | Kind::Veth { .. } | Kind::Vxlan(_) | Kind::Ifb => None,
+            Kind::Loopback
+            | Kind::Hardware
+            | Kind::Veth { .. }
+            | Kind::Macvlan { .. }
+            | Kind::Vlan { .. }
+            | Kind::Dummy
+            | Kind::Vxlan(_)
+            | Kind::Ifb => None,
         }
     }
 
     pub(crate) fn bridge_mut(&mut self) -> Option<&mut Bridge> {
         match &mut self.kind {
             Kind::Bridge(bridge) => Some(bridge),
-            Kind::Loopback | Kind::Hardware | Kind::Veth { .. } | Kind::Vxlan(_) | Kind::Ifb => None,
+            Kind::Loopback
+            | Kind::Hardware
+            | Kind::Veth { .. }
+            | Kind::Macvlan { .. }
+            | Kind::Vlan { .. }
+            | Kind::Dummy
+            | Kind::Vxlan(_)
+            | Kind::Ifb => None,
+        }
+    }
+
+    /// What it stands on, when it is in the namespace `ns`: namespace and index.
+    pub(crate) fn parent(&self, ns: NsId) -> Option<(NsId, u32)> {
+        match self.kind {
+            Kind::Macvlan { parent_ns, parent, .. } => Some((parent_ns, parent)),
+            Kind::Vlan { parent, .. } => Some((ns, parent)),
+            Kind::Loopback
+            | Kind::Hardware
+            | Kind::Bridge(_)
+            | Kind::Veth { .. }
+            | Kind::Dummy
+            | Kind::Vxlan(_)
+            | Kind::Ifb => None,
         }
     }
 

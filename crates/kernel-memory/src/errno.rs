@@ -3,6 +3,8 @@
 
 /// The absence of a file, a sysctl or a VLAN.
 pub const ENOENT: i32 = 2;
+/// No such route.
+pub const ESRCH: i32 = 3;
 /// The answer never came.
 pub const EIO: i32 = 5;
 /// The link is too small for IPv6.

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use cnm::{
-    Backend, Change, Claimed, FdbEntry, Firewall, Intent, Kernel, KernelError, Link, LinkName, LinkSpec, Mac,
-    Neighbour, Notes, Owner, OwnerTag, Place, Queueing, Route, RouteLookup, Share,
+    Backend, Change, Claimed, Elsewhere, FdbEntry, Firewall, Intent, Kernel, KernelError, Link, LinkName, LinkSpec,
+    Mac, Neighbour, Notes, Owner, OwnerTag, Place, Queueing, Route, RouteLookup, Share,
 };
 use ipnet::IpNet;
 
@@ -188,7 +188,8 @@ impl<K: Kernel> Kernel for Faulty<K> {
     }
 
     fn create(&mut self, place: Place, spec: &LinkSpec) -> Result<Claimed, KernelError> {
-        let what = format!("create {} {} {place}", spec.kind.as_str(), spec.name);
+        let born_in = if place == Place::Host { spec.born_in() } else { place };
+        let what = format!("create {} {} {born_in}", spec.kind.as_str(), spec.name);
         self.pass(what, |inner| inner.create(place, spec))
     }
 
@@ -210,6 +211,20 @@ impl<K: Kernel> Kernel for Faulty<K> {
 
     fn has_port(&mut self, master: u32, group: u32) -> Result<bool, KernelError> {
         self.pass("list bridge ports on the host".into(), |inner| inner.has_port(master, group))
+    }
+
+    fn find_elsewhere(
+        &mut self,
+        kind: Option<&str>,
+        wanted: &mut dyn FnMut(&Elsewhere) -> bool,
+    ) -> Result<Option<Elsewhere>, KernelError> {
+        self.pass(format!("look for links elsewhere, {}", kind.unwrap_or("of all kinds")), |inner| {
+            inner.find_elsewhere(kind, wanted)
+        })
+    }
+
+    fn default_link(&mut self, place: Place) -> Result<Option<Link>, KernelError> {
+        self.pass(format!("look up the default route {place}"), |inner| inner.default_link(place))
     }
 
     fn addresses(&mut self, place: Place, link: u32) -> Result<Vec<IpNet>, KernelError> {

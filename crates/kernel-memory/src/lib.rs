@@ -22,6 +22,7 @@ mod port;
 mod routing;
 mod settle;
 mod snapshot;
+mod stacked;
 mod sysctls;
 mod traffic;
 mod vxlan;

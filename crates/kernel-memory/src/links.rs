@@ -1,6 +1,6 @@
 //! Links: birth, changes, death and what dies with them.
 
-use cnm::{Claimed, LinkKind, LinkName, LinkSpec, Mac, Peer, PortFlags, VlanRange};
+use cnm::{Claimed, LinkKind, LinkName, LinkSpec, Mac, Peer, Place, PortFlags, VlanRange};
 
 use crate::device::{Bridge, Device, Kind, NsId, Port};
 use crate::memory::World;
@@ -14,6 +14,11 @@ const DEFAULT_MTU: u32 = 1500;
 /// `IFALIASZ` without the NUL.
 const ALIAS_LENGTH: usize = 255;
 
+/// The index that the next link of a namespace gets.
+pub(crate) fn next_index(world: &World, ns: NsId) -> u32 {
+    world.spaces.get(&ns).map_or(0, crate::namespace::Namespace::next_index)
+}
+
 impl World {
     /// `RTM_NEWLINK` with `NLM_F_EXCL`: all or nothing. `sandbox` is where a peer may be born.
     pub(crate) fn create(&mut self, ns: NsId, sandbox: Option<NsId>, spec: &LinkSpec) -> Result<Claimed, Refusal> {
@@ -24,7 +29,16 @@ impl World {
         if matches!(spec.kind, LinkKind::Veth { .. }) && spec.mtu.is_some_and(|mtu| !MTU.contains(&mtu)) {
             return Err((EINVAL, ""));
         }
-        self.name_is_free(ns, &spec.name)?;
+        let born_in = match &spec.kind {
+            LinkKind::Macvlan(link) if link.born_in == Place::Sandbox => {
+                sandbox.ok_or((EINVAL, "there is no sandbox"))?
+            }
+            _ => ns,
+        };
+        self.name_is_free(born_in, &spec.name)?;
+        if self.lacking.contains(spec.kind.as_str()) {
+            return Err((EOPNOTSUPP, "Unknown device type"));
+        }
         if spec.mtu.is_some_and(|mtu| !MTU.contains(&mtu)) {
             return Err((EINVAL, "mtu out of bounds"));
         }
@@ -51,13 +65,19 @@ impl World {
             }
             LinkKind::Vxlan(vxlan) => self.create_vxlan(ns, spec, *vxlan)?,
             LinkKind::Ifb => self.create_ifb(ns, spec),
+            LinkKind::Macvlan(link) => self.create_macvlan(ns, born_in, spec, link)?,
+            LinkKind::Vlan { parent, id } => self.create_vlan(ns, spec, parent, *id)?,
+            LinkKind::Dummy => {
+                let mac = spec.mac.unwrap_or_else(|| self.random_mac());
+                self.born(ns, Device::new(&spec.name, Kind::Dummy, mac, spec.mtu.unwrap_or(DEFAULT_MTU)))
+            }
         };
-        if let Some(device) = self.device_mut(ns, claimed.index) {
+        if let Some(device) = self.device_mut(born_in, claimed.index) {
             device.group = spec.group;
             device.promisc = spec.promisc;
         }
         if spec.up {
-            self.set_up(ns, claimed.index, true);
+            self.set_up(born_in, claimed.index, true);
         }
         if let Some(master) = master {
             self.enslave(ns, claimed.index, master);
@@ -82,8 +102,7 @@ impl World {
         let carrier = spec.mac.map(|_| false);
         let bridge = Bridge { vlan_filtering, carrier, mac_set: spec.mac.is_some(), mtu_set: false };
         let device = Device::new(&spec.name, Kind::Bridge(bridge), mac, spec.mtu.unwrap_or(DEFAULT_MTU));
-        let index = self.spaces.get_mut(&ns).map_or(0, |space| space.register(device));
-        Claimed { index, peer_index: 0 }
+        self.born(ns, device)
     }
 
     /// The peer is registered first.
@@ -91,20 +110,18 @@ impl World {
         let (peer_mac, mac) =
             (peer.mac.unwrap_or_else(|| self.random_mac()), spec.mac.unwrap_or_else(|| self.random_mac()));
         let mtu = spec.mtu.unwrap_or(DEFAULT_MTU);
-        let next = |world: &Self, ns| world.spaces.get(&ns).map_or(0, crate::namespace::Namespace::next_index);
-        let own_index = next(self, ns) + u32::from(ns == peer_ns);
+        let own_index = next_index(self, ns) + u32::from(ns == peer_ns);
         let twin = Device::new(&peer.name, Kind::Veth { peer_ns: ns, peer: own_index }, peer_mac, mtu);
         let peer_index = self.spaces.get_mut(&peer_ns).map_or(0, |space| space.register(twin));
         let own = Device::new(&spec.name, Kind::Veth { peer_ns, peer: peer_index }, mac, mtu);
         let index = self.spaces.get_mut(&ns).map_or(0, |space| space.register(own));
-        Claimed { index, peer_index }
+        Claimed { index, peer_index, mac: Some(mac), mtu }
     }
 
     fn create_ifb(&mut self, ns: NsId, spec: &LinkSpec) -> Claimed {
         let mac = spec.mac.unwrap_or_else(|| self.random_mac());
         let device = Device::new(&spec.name, Kind::Ifb, mac, spec.mtu.unwrap_or(DEFAULT_MTU));
-        let index = self.spaces.get_mut(&ns).map_or(0, |space| space.register(device));
-        Claimed { index, peer_index: 0 }
+        self.born(ns, device)
     }
 
     fn enslave(&mut self, ns: NsId, index: u32, master: u32) {
@@ -142,7 +159,7 @@ impl World {
         let index = self.wanted(ns, name)?;
         match self.device(ns, index).map(|device| &device.kind) {
             Some(Kind::Loopback | Kind::Hardware) => Err((EOPNOTSUPP, "")),
-            Some(Kind::Bridge(_) | Kind::Veth { .. } | Kind::Vxlan(_) | Kind::Ifb) => {
+            Some(_) => {
                 self.remove(ns, index);
                 self.settle();
                 Ok(())
@@ -175,6 +192,9 @@ impl World {
         if let Kind::Veth { peer_ns, peer } = gone.kind {
             self.remove(peer_ns, peer);
         }
+        for (above_ns, above) in self.standing_on(ns, index) {
+            self.remove(above_ns, above);
+        }
     }
 
     pub(crate) fn wanted(&self, ns: NsId, name: &LinkName) -> Result<u32, Refusal> {
@@ -199,6 +219,13 @@ impl World {
             space.came_up(index);
         } else {
             space.went_down(index);
+        }
+        // A VLAN is up or down as its parent is; a macvlan only loses its carrier.
+        let above = self.standing_on(ns, index).into_iter();
+        let vlans =
+            above.filter(|(ns, above)| self.device(*ns, *above).is_some_and(|device| device.kind_name() == "vlan"));
+        for (above_ns, above) in vlans.collect::<Vec<_>>() {
+            self.set_up(above_ns, above, up);
         }
         self.settle();
     }
@@ -244,6 +271,11 @@ impl World {
         if device.mtu == mtu {
             return Ok(());
         }
+        let beneath = device.parent(ns);
+        if beneath.and_then(|(ns, parent)| self.device(ns, parent)).is_some_and(|parent| mtu > parent.mtu) {
+            return Err((EINVAL, ""));
+        }
+        let device = self.device_mut(ns, index).ok_or((ENODEV, ""))?;
         if let Some(bridge) = device.bridge_mut() {
             bridge.mtu_set = true;
         }
@@ -251,6 +283,7 @@ impl World {
         if let Some(space) = self.spaces.get_mut(&ns) {
             space.set_mtu(index, mtu);
         }
+        self.shrink_above(ns, index, mtu);
         self.ports_changed(ns, master);
         self.settle();
         Ok(())

@@ -25,6 +25,8 @@ pub(crate) struct World {
     next_mac: u32,
     /// `CONFIG_BRIDGE_VLAN_FILTERING`.
     pub(crate) vlan_filtering: bool,
+    /// Kinds of links that it cannot make.
+    pub(crate) lacking: BTreeSet<&'static str>,
 }
 
 impl World {
@@ -79,6 +81,7 @@ impl Memory {
             random_macs: BTreeSet::new(),
             next_mac: 0,
             vlan_filtering: false,
+            lacking: BTreeSet::new(),
         };
         Self {
             world,
@@ -93,6 +96,13 @@ impl Memory {
     #[must_use]
     pub fn with_vlan_filtering(mut self) -> Self {
         self.world.vlan_filtering = true;
+        self
+    }
+
+    /// The same kernel without links of this kind (`vlan` without `CONFIG_VLAN_8021Q`).
+    #[must_use]
+    pub fn without_kind(mut self, kind: &'static str) -> Self {
+        self.world.lacking.insert(kind);
         self
     }
 

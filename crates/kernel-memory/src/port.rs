@@ -3,16 +3,16 @@
 use std::net::IpAddr;
 
 use cnm::{
-    Change, Claimed, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour, Notes, Place,
-    Queueing, Route, RouteLookup,
+    Change, Claimed, Elsewhere, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour,
+    Notes, Place, Queueing, Route, RouteLookup,
 };
 use ipnet::IpNet;
 
-use crate::ENODEV;
 use crate::device::{Device, Kind, NsId};
 use crate::firewall::Lock;
 use crate::memory::Memory;
 use crate::namespace::{Namespace, Refusal, refused};
+use crate::{EINVAL, ENODEV};
 
 impl Memory {
     fn namespace(&self, place: Place) -> Result<&Namespace, KernelError> {
@@ -23,7 +23,13 @@ impl Memory {
     fn change(&mut self, ns: NsId, change: &Change) -> Result<(), Refusal> {
         let world = &mut self.world;
         match change {
-            Change::Up(name, up) => world.wanted(ns, name).map(|index| world.set_up(ns, index, *up)),
+            Change::Up(name, up) => world.wanted(ns, name).and_then(|index| {
+                if *up {
+                    world.may_come_up(ns, index)?;
+                }
+                world.set_up(ns, index, *up);
+                Ok(())
+            }),
             Change::Promisc(name, on) => world.set_promisc(ns, name, *on),
             Change::AllMulticast(name, on) => world.set_all_multicast(ns, name, *on),
             Change::QueueLength(name, size) => world.set_queue_length(ns, name, *size),
@@ -45,6 +51,12 @@ impl Memory {
             Change::AddAddress(name, address) => self.inside(ns, |space| space.add_address(name, address)),
             Change::DeleteAddress(name, address) => self.inside(ns, |space| space.delete_address(name, address)),
             Change::AddRoute(route) => self.inside(ns, |space| space.add_route(route)),
+            Change::DeleteRoute(route) => self.inside(ns, |space| space.delete_route(route)),
+            Change::DeleteElsewhere(space, index) => {
+                let known = self.world.spaces.get(&ns).map(|space| &space.neighbours);
+                let other = usize::try_from(*space).ok().and_then(|at| known?.get(at).copied()).ok_or((EINVAL, ""))?;
+                self.world.delete(other, &LinkName::Index(*index))
+            }
         }
     }
 
@@ -55,7 +67,14 @@ impl Memory {
     fn shown(&self, ns: NsId, index: u32, device: &Device) -> Link {
         let (parent, peer_ns) = match device.kind {
             Kind::Veth { peer_ns, peer } => (peer, Some(peer_ns)),
-            Kind::Loopback | Kind::Hardware | Kind::Bridge(_) | Kind::Vxlan(_) | Kind::Ifb => (0, None),
+            Kind::Loopback
+            | Kind::Hardware
+            | Kind::Bridge(_)
+            | Kind::Macvlan { .. }
+            | Kind::Vlan { .. }
+            | Kind::Dummy
+            | Kind::Vxlan(_)
+            | Kind::Ifb => device.parent(ns).map_or((0, None), |(ns, parent)| (parent, Some(ns))),
         };
         let neighbours = self.world.spaces.get(&ns).map(|space| &space.neighbours);
         let parent_netns = peer_ns.filter(|peer_ns| *peer_ns != ns).and_then(|peer_ns| {
@@ -76,11 +95,12 @@ impl Memory {
             promisc: device.promisc,
             allmulti: device.allmulti,
             queue: device.queue,
-            operstate: self.world.operstate(device),
+            operstate: self.world.operstate(ns, device),
             alias: device.alias.clone(),
             vlan_filtering: device.bridge().is_some_and(|bridge| bridge.vlan_filtering),
             port: device.port.as_ref().map(|port| port.flags),
             vxlan: if let Kind::Vxlan(vxlan) = device.kind { Some(vxlan) } else { None },
+            mode: if let Kind::Macvlan { mode, .. } = device.kind { Some(mode) } else { None },
         }
     }
 }
@@ -96,7 +116,8 @@ impl Kernel for Memory {
 
     fn create(&mut self, place: Place, spec: &LinkSpec) -> Result<Claimed, KernelError> {
         let ns = self.space(place)?;
-        let what = || format!("create {} {} {place}", spec.kind.as_str(), spec.name);
+        let born_in = if place == Place::Host { spec.born_in() } else { place };
+        let what = || format!("create {} {} {born_in}", spec.kind.as_str(), spec.name);
         let claimed = self.world.create(ns, self.sandbox, spec).map_err(|refusal| refused(what(), refusal))?;
         if let Some(sandbox) = self.sandbox {
             for (one, other) in [(ns, sandbox), (sandbox, ns)] {
@@ -130,6 +151,37 @@ impl Kernel for Memory {
         let all = self.namespace(place)?.devices.iter();
         let wanted = all.filter(|(_, device)| master == 0 || device.master() == master);
         Ok(wanted.map(|(index, device)| self.shown(ns, *index, device)).collect())
+    }
+
+    fn find_elsewhere(
+        &mut self,
+        kind: Option<&str>,
+        wanted: &mut dyn FnMut(&Elsewhere) -> bool,
+    ) -> Result<Option<Elsewhere>, KernelError> {
+        let host = self.space(Place::Host)?;
+        let known = self.namespace(Place::Host)?.neighbours.clone();
+        for (space, ns) in (0i32..).zip(known) {
+            let Some(devices) = self.world.spaces.get(&ns).map(|space| &space.devices) else { continue };
+            for (index, device) in
+                devices.iter().filter(|(_, device)| kind.is_none_or(|kind| device.kind_name() == kind))
+            {
+                let parent_netns =
+                    device.parent(ns).map_or(Some(space), |(parent, _)| (parent != host).then_some(space));
+                let link = Link { parent_netns, ..self.shown(ns, *index, device) };
+                let found = Elsewhere { space, link };
+                if wanted(&found) {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn default_link(&mut self, place: Place) -> Result<Option<Link>, KernelError> {
+        match self.namespace(place)?.default_link() {
+            Some(index) => self.link(place, &LinkName::Index(index)),
+            None => Ok(None),
+        }
     }
 
     fn addresses(&mut self, place: Place, link: u32) -> Result<Vec<IpNet>, KernelError> {

@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::device::{Device, Kind};
 use crate::namespace::{Namespace, Refusal};
-use crate::{EACCES, EEXIST, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREACH, ENODEV};
+use crate::{EACCES, EEXIST, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREACH, ENODEV, ESRCH};
 
 const TABLE_MAIN: u32 = 254;
 const TABLE_LOCAL: u32 = 255;
@@ -180,6 +180,27 @@ impl Namespace {
         }
         self.routes.push(route);
         Ok(())
+    }
+
+    /// `RTM_DELROUTE` for one route as a dump shows it.
+    pub(crate) fn delete_route(&mut self, route: &Route) -> Result<(), Refusal> {
+        let same = |other: &UserRoute| {
+            (other.dst, other.table, other.priority, other.link, other.gateway)
+                == (route.dst.trunc(), route.table, route.priority, route.link, route.gateway)
+        };
+        let at = self.routes.iter().position(same).ok_or((ESRCH, ""))?;
+        self.routes.remove(at);
+        Ok(())
+    }
+
+    /// The link of the first default route of the main table, IPv4 before IPv6.
+    pub(crate) fn default_link(&self) -> Option<u32> {
+        let is_default = |entry: &Entry| {
+            let route = &entry.route;
+            entry.kind == Type::Unicast && route.table == Some(TABLE_MAIN) && route.dst.prefix_len() == 0
+        };
+        let rank = |entry: &Entry| (entry.route.dst.addr().is_ipv6(), entry.route.priority, entry.order);
+        self.entries().into_iter().filter(is_default).min_by_key(rank).map(|entry| entry.route.link)
     }
 
     /// `fib_create_info`.

@@ -17,29 +17,30 @@ const OPER_DOWN: u8 = 2;
 const OPER_UP: u8 = 6;
 
 impl World {
-    /// Whether the link is up and connected: a veth when both ends are up, a bridge when one of its ports is.
-    pub(crate) fn carrier(&self, device: &Device) -> bool {
+    /// Whether the link is up and connected: a veth when both ends are up, a bridge when one of its ports is, what stands on
+    /// another when that is.
+    pub(crate) fn carrier(&self, ns: NsId, device: &Device) -> bool {
         match &device.kind {
-            Kind::Loopback | Kind::Hardware | Kind::Vxlan(_) | Kind::Ifb => device.up,
+            Kind::Loopback | Kind::Hardware | Kind::Dummy | Kind::Vxlan(_) | Kind::Ifb => device.up,
+            Kind::Macvlan { .. } | Kind::Vlan { .. } => {
+                let parent = device.parent(ns).and_then(|(ns, parent)| Some((ns, self.device(ns, parent)?)));
+                device.up && parent.is_some_and(|(ns, parent)| self.carrier(ns, parent))
+            }
             Kind::Bridge(bridge) => device.up && bridge.carrier != Some(false),
             Kind::Veth { peer_ns, peer } => device.up && self.device(*peer_ns, *peer).is_some_and(|peer| peer.up),
         }
     }
 
     /// `IFLA_OPERSTATE`. Linux says lowerlayerdown (3) for down (2) at times, depending on unrelated indices.
-    pub(crate) fn operstate(&self, device: &Device) -> u8 {
+    pub(crate) fn operstate(&self, ns: NsId, device: &Device) -> u8 {
         if !device.up {
             return OPER_DOWN;
         }
         match &device.kind {
-            Kind::Loopback | Kind::Vxlan(_) | Kind::Ifb => OPER_UNKNOWN,
+            Kind::Loopback | Kind::Dummy | Kind::Vxlan(_) | Kind::Ifb => OPER_UNKNOWN,
             Kind::Bridge(bridge) if bridge.carrier.is_none() => OPER_UNKNOWN,
-            Kind::Hardware | Kind::Bridge(_) | Kind::Veth { .. } => {
-                if self.carrier(device) {
-                    OPER_UP
-                } else {
-                    OPER_DOWN
-                }
+            Kind::Hardware | Kind::Bridge(_) | Kind::Veth { .. } | Kind::Macvlan { .. } | Kind::Vlan { .. } => {
+                if self.carrier(ns, device) { OPER_UP } else { OPER_DOWN }
             }
         }
     }
@@ -62,11 +63,11 @@ impl World {
         let Some(space) = self.spaces.get(&ns) else { return };
         let Some(bridge) = space.devices.get(&index) else { return };
         let ports = space.ports(index);
-        let passes = |port: &Device| self.carrier(port) && port.port.as_ref().is_some_and(|port| !port.closed);
+        let passes = |port: &Device| self.carrier(ns, port) && port.port.as_ref().is_some_and(|port| !port.closed);
         let live = bridge.up && ports.iter().filter_map(|port| space.devices.get(port)).any(passes);
         let unplugged: Vec<u32> = ports
             .into_iter()
-            .filter(|port| space.devices.get(port).is_some_and(|port| !bridge.up || !self.carrier(port)))
+            .filter(|port| space.devices.get(port).is_some_and(|port| !bridge.up || !self.carrier(ns, port)))
             .collect();
         for port in unplugged {
             // It will be enabled when it comes back.
@@ -90,7 +91,7 @@ impl World {
             .devices
             .iter()
             .filter(|(_, device)| {
-                !device.v6_ready && device.carries_ipv6() && !space.ipv6_is_off(device) && self.carrier(device)
+                !device.v6_ready && device.carries_ipv6() && !space.ipv6_is_off(device) && self.carrier(ns, device)
             })
             .map(|(index, _)| *index)
             .collect();

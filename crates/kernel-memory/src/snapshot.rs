@@ -125,6 +125,21 @@ impl Memory {
         if let Kind::Vxlan(vxlan) = &device.kind {
             text += &format!(" {vxlan:?}");
         }
+        if let Some((parent_ns, parent)) = device.parent(ns) {
+            let name = self.world.device(parent_ns, parent).map_or("nothing", |parent| &parent.name);
+            text += &format!(" on {name} of {parent_ns}");
+        }
+        match device.kind {
+            Kind::Macvlan { mode, .. } => text += &format!(" mode {}", mode.as_str()),
+            Kind::Vlan { id, .. } => text += &format!(" id {id}"),
+            Kind::Loopback
+            | Kind::Hardware
+            | Kind::Bridge(_)
+            | Kind::Veth { .. }
+            | Kind::Dummy
+            | Kind::Vxlan(_)
+            | Kind::Ifb => {}
+        }
         if let Some(port) = &device.port {
             let master = space.devices.get(&port.master).map_or("nothing", |master| &master.name);
             text += &format!(" master {master} {:?} vlans {:?}", port.flags, port.vlans);

@@ -36,8 +36,7 @@ impl World {
         let mtu = spec.mtu.map(|mtu| most.map_or(mtu, |most| mtu.min(most))).or(most).unwrap_or(1500);
         let mac = spec.mac.unwrap_or_else(|| self.random_mac());
         let device = Device::new(&spec.name, Kind::Vxlan(vxlan), mac, mtu);
-        let index = self.spaces.get_mut(&ns).map_or(0, |space| space.register(device));
-        Ok(Claimed { index, peer_index: 0 })
+        Ok(self.born(ns, device))
     }
 
     fn device_named(&mut self, ns: NsId, name: &LinkName) -> Result<&mut Device, Refusal> {

@@ -29,7 +29,9 @@ pub(crate) fn index_needed(change: &Change) -> Option<&LinkName> {
         | Change::Group(..)
         | Change::ArpNotify(..)
         | Change::AddRoute(_)
-        | Change::DeleteLink(_) => None,
+        | Change::DeleteRoute(_)
+        | Change::DeleteLink(_)
+        | Change::DeleteElsewhere(..) => None,
     }
 }
 
@@ -58,6 +60,8 @@ pub(crate) fn encode(batch: &mut Batch, change: &Change, index: u32) {
         Change::DeleteFdb(_, entry) => rtnl::fdb_change(batch, index, entry, false),
         Change::SetNeighbour(_, neighbour) => rtnl::neighbour_change(batch, index, neighbour, true),
         Change::DeleteNeighbour(_, neighbour) => rtnl::neighbour_change(batch, index, neighbour, false),
+        Change::DeleteRoute(route) => rtnl::delete_route(batch, route),
         Change::DeleteLink(name) => rtnl::delete_link(batch, name),
+        Change::DeleteElsewhere(space, index) => rtnl::delete_elsewhere(batch, *space, *index),
     }
 }

@@ -3,6 +3,8 @@
 
 mod arena;
 mod change;
+mod creation;
+mod elsewhere;
 mod firewall;
 mod linux;
 pub mod named;

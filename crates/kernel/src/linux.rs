@@ -8,8 +8,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use cnm::{
-    Change, Claimed, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour, Notes, Place,
-    Queueing, Route, RouteLookup,
+    Change, Claimed, Elsewhere, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour,
+    Notes, Place, Queueing, Route, RouteLookup,
 };
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -33,13 +33,13 @@ const PORT_PATIENCE: Duration = Duration::from_secs(2);
 /// The host's namespace and, when it is there, the sandbox's.
 #[derive(Debug)]
 pub struct Linux {
-    sandbox: Option<Sandbox>,
+    pub(crate) sandbox: Option<Sandbox>,
     host_socket: Netlink,
     /// Opened when first needed: the usual DEL never looks inside.
     sandbox_socket: Option<Netlink>,
     firewall: HostFirewall,
     /// Host links seen in this call, so that a master is not looked up twice.
-    seen: Vec<(String, u32)>,
+    pub(crate) seen: Vec<(String, u32)>,
     /// The host's lock is flock(2) on its namespace: no file has to be made for it, none is left.
     lock: Option<File>,
     notes: Files,
@@ -63,7 +63,7 @@ impl Linux {
         })
     }
 
-    fn socket(&mut self, place: Place) -> Result<&mut Netlink, KernelError> {
+    pub(crate) fn socket(&mut self, place: Place) -> Result<&mut Netlink, KernelError> {
         match place {
             Place::Host => Ok(&mut self.host_socket),
             Place::Sandbox => match &mut self.sandbox_socket {
@@ -73,29 +73,6 @@ impl Linux {
                     Ok(closed.insert(sandbox.inside(open_route_socket)??))
                 }
             },
-        }
-    }
-
-    /// The index of a bridge that a new link is to join.
-    fn master(&mut self, place: Place, name: &str, what: &dyn Fn() -> String) -> Result<u32, KernelError> {
-        if let Some((_, index)) = self.seen.iter().find(|(seen, _)| place == Place::Host && seen == name) {
-            return Ok(*index);
-        }
-        let link = self.link(place, &LinkName::Name(name.to_owned()))?;
-        let link = link.ok_or_else(|| KernelError::new(what(), Errno::ENODEV as i32, format!("no {name} to join")))?;
-        Ok(link.index)
-    }
-
-    /// Why a link was not created. A master that has gone since it was seen is refused as `EINVAL`; the caller gets
-    /// what it would have got had it not been seen: `ENODEV`.
-    fn not_created(&mut self, place: Place, spec: &LinkSpec, master: u32, error: KernelError) -> KernelError {
-        let Some(name) = &spec.master else { return error };
-        self.seen.retain(|(seen, _)| seen != name);
-        match self.link(place, &LinkName::Name(name.clone())) {
-            Ok(link) if link.as_ref().is_none_or(|link| link.index != master) => {
-                KernelError { errno: Errno::ENODEV as i32, words: format!("{name} is gone"), ..error }
-            }
-            Ok(_) | Err(_) => error,
         }
     }
 
@@ -114,7 +91,7 @@ impl Linux {
     }
 
     /// Asks for one object; its absence (`absent`) is `None`.
-    fn one<T>(
+    pub(crate) fn one<T>(
         &mut self,
         place: Place,
         what: &dyn Fn() -> String,
@@ -131,7 +108,7 @@ impl Linux {
         }
     }
 
-    fn dump<T>(
+    pub(crate) fn dump<T>(
         &mut self,
         place: Place,
         what: &str,
@@ -163,41 +140,7 @@ impl Kernel for Linux {
     }
 
     fn create(&mut self, place: Place, spec: &LinkSpec) -> Result<Claimed, KernelError> {
-        let what = || format!("create {} {} {place}", spec.kind.as_str(), spec.name);
-        let master = match &spec.master {
-            Some(master) => self.master(place, master, &what)?,
-            None => 0,
-        };
-        let sandbox = self.sandbox.as_ref().map(Sandbox::descriptor);
-        if sandbox.is_none() && spec.peer_in_sandbox() {
-            return Err(no_sandbox());
-        }
-        let socket = self.socket(place)?;
-        let mut batch = socket.batch();
-        rtnl::create_link(&mut batch, spec, master, sandbox);
-        let mut claimed = None;
-        let echo = |message: Message<'_>| {
-            if let Some(link) = rtnl::parse_link(&message).filter(|link| link.name == spec.name) {
-                claimed = Some(Claimed { index: link.index, peer_index: link.parent });
-            }
-        };
-        let answers = socket.exchange(&batch, echo).map_err(|error| KernelError::io(what(), &error))?;
-        if let Some(Err(refusal)) = answers.into_iter().next() {
-            return Err(self.not_created(place, spec, master, refused(what(), refusal)));
-        }
-        let claimed = match claimed {
-            Some(claimed) => claimed,
-            // No echo (seen on no kernel so far): ask for it.
-            None => {
-                let link = self.link(place, &LinkName::Name(spec.name.clone()))?;
-                let link = link.ok_or_else(|| KernelError::new(what(), Errno::ENODEV as i32, "it vanished at once"))?;
-                Claimed { index: link.index, peer_index: link.parent }
-            }
-        };
-        if place == Place::Host {
-            self.seen.push((spec.name.clone(), claimed.index));
-        }
-        Ok(claimed)
+        self.create_link(place, spec)
     }
 
     fn apply(&mut self, place: Place, changes: &[Change]) -> Vec<Result<(), KernelError>> {
@@ -220,7 +163,7 @@ impl Kernel for Linux {
         if indices.iter().all(Result::is_err) {
             return indices.into_iter().map(|index| index.map(drop)).collect();
         }
-        if changes.iter().any(|change| matches!(change, Change::DeleteLink(_))) {
+        if changes.iter().any(|change| matches!(change, Change::DeleteLink(_) | Change::DeleteElsewhere(..))) {
             self.seen.clear();
         }
         let socket = match self.socket(place) {
@@ -293,6 +236,24 @@ impl Kernel for Linux {
         match done {
             Some(Err(refusal)) => Err(refused(what().into(), refusal)),
             Some(Ok(())) | None => Ok(found),
+        }
+    }
+
+    fn find_elsewhere(
+        &mut self,
+        kind: Option<&str>,
+        wanted: &mut dyn FnMut(&Elsewhere) -> bool,
+    ) -> Result<Option<Elsewhere>, KernelError> {
+        self.look_elsewhere(kind, wanted)
+    }
+
+    fn default_link(&mut self, place: Place) -> Result<Option<Link>, KernelError> {
+        let links = self.dump(place, "list routes", rtnl::default_dump, |message| {
+            rtnl::parse_default(message).into_iter().collect()
+        })?;
+        match links.first() {
+            Some(&index) => self.link(place, &LinkName::Index(index)),
+            None => Ok(None),
         }
     }
 
@@ -395,12 +356,8 @@ impl Kernel for Linux {
     }
 
     fn lock(&mut self, exclusive: bool) -> Result<(), KernelError> {
+        let file = self.own_namespace()?;
         let failed = |error: &std::io::Error| KernelError::io(format!("lock {OWN}"), error);
-        let file = match &self.sandbox {
-            Some(sandbox) => sandbox.home(),
-            None => File::open(OWN),
-        };
-        let file = file.map_err(|error| failed(&error))?;
         if exclusive { file.lock() } else { file.lock_shared() }.map_err(|error| failed(&error))?;
         self.lock = Some(file);
         Ok(())
@@ -427,11 +384,11 @@ fn open_route_socket() -> Result<Netlink, KernelError> {
     Netlink::open(netlink::ROUTE).map_err(|error| KernelError::io("open a route socket", &error))
 }
 
-fn no_sandbox() -> KernelError {
+pub(crate) fn no_sandbox() -> KernelError {
     KernelError::other("enter the sandbox", "it is gone")
 }
 
-fn refused(what: String, refusal: Refusal) -> KernelError {
+pub(crate) fn refused(what: String, refusal: Refusal) -> KernelError {
     KernelError::new(what, refusal.errno, refusal.words)
 }
 

@@ -3,15 +3,15 @@
 
 use cni::{AddResult, Error};
 use cnm::{
-    Change, Driver, Endpoint, Intent, Kernel, KernelError, Lifetime, Link, LinkKind, LinkName, LinkSpec, Network,
-    Owner, Place, Resource, Sysctl,
+    Change, Claimed, Driver, Endpoint, Intent, Kernel, KernelError, Lifetime, Link, LinkKind, LinkName, LinkSpec,
+    Members, Network, Owner, OwnerTag, Place, Resource, Sysctl,
 };
 
 use crate::converge::Converger;
 use crate::detach::undo;
 use crate::errors::{EXISTS, NO_DEVICE, kernel, undone};
 use crate::shared::release_if_last;
-use crate::{Ipam, report};
+use crate::{Ipam, inside, parent, report};
 
 /// How often a bridge that vanishes between ensuring and claiming (a garbage collector's work) is made anew.
 const CLAIM_TRIES: usize = 3;
@@ -43,9 +43,18 @@ fn claim<D: Driver, K: Kernel>(
     endpoint: &Endpoint,
 ) -> Result<Option<u32>, Error> {
     let network = driver.network();
-    match network.lifetime {
-        Lifetime::Stays => claim_in(&network, converger, owner, endpoint),
-        Lifetime::LastEndpoint => {
+    match (network.lifetime, &network.members) {
+        (Lifetime::Stays, Members::Untraceable | Members::Ports { .. }) => {
+            claim_in(&network, converger, owner, endpoint)
+        }
+        // GC must not see the link before it says whose it is.
+        (Lifetime::Stays, Members::Elsewhere { .. }) => {
+            converger.kernel.lock(false).map_err(kernel)?;
+            let outcome = claim_in(&network, converger, owner, endpoint);
+            converger.kernel.unlock();
+            outcome
+        }
+        (Lifetime::LastEndpoint, _) => {
             converger.refuse_others();
             converger.kernel.lock(false).map_err(kernel)?;
             let outcome = claim_in(&network, converger, owner, endpoint);
@@ -72,35 +81,63 @@ fn claim_in<K: Kernel>(
         let mac = spec.mac.unwrap_or_else(|| converger.kernel.random_mac());
         let spec = LinkSpec { mac: Some(mac), ..spec.clone() };
         tries -= 1;
-        match converger.kernel.create(Place::Host, &spec) {
+        match converger.kernel.create(spec.asked_in(), &spec) {
             Ok(claimed) => {
-                note_ends(converger, &spec, claimed.index, claimed.peer_index);
-                return Ok(Some(claimed.index));
+                note_ends(converger, &spec, claimed);
+                return match spec.born_in() {
+                    Place::Host => Ok(Some(claimed.index)),
+                    Place::Sandbox => mark_inside(converger, owner, &spec, claimed.index).map(|()| None),
+                };
             }
             Err(error) if error.errno == EXISTS => return Err(taken(converger, owner, &spec, error)),
             Err(error) if error.errno == NO_DEVICE && tries > 0 => converger.forget(),
-            Err(error) => return Err(kernel(error)),
+            Err(error) => return Err(parent::refused(converger, &spec, error)),
         }
     }
 }
 
+/// Says in the link whose it is. Nothing but its group and name did so far.
+fn mark_inside<K: Kernel>(
+    converger: &mut Converger<'_, K>,
+    owner: &Owner,
+    spec: &LinkSpec,
+    index: u32,
+) -> Result<(), Error> {
+    let marked = converger.now(Place::Sandbox, Change::Alias(LinkName::Index(index), owner.alias(&[])));
+    marked.map_err(|cause| undone(cause, inside::delete(converger.kernel, owner, spec)))
+}
+
 /// Tells the converger of the new link's two ends.
-fn note_ends<K: Kernel>(converger: &mut Converger<'_, K>, spec: &LinkSpec, index: u32, peer_index: u32) {
-    let mtu = spec.mtu.unwrap_or_default();
-    converger.note(Place::Host, Link { index, name: spec.name.clone(), mac: spec.mac, mtu, ..Link::default() });
+fn note_ends<K: Kernel>(converger: &mut Converger<'_, K>, spec: &LinkSpec, claimed: Claimed) {
+    let Claimed { index, peer_index, .. } = claimed;
+    // A passthru macvlan has its parent's MAC, and any the parent's MTU; a veth's is not believed before it is up.
+    let (mac, mtu) = match &spec.kind {
+        LinkKind::Macvlan(_) => (claimed.mac, claimed.mtu),
+        _ => (spec.mac, spec.mtu.unwrap_or_default()),
+    };
+    converger.note(spec.born_in(), Link { index, name: spec.name.clone(), mac, mtu, ..Link::default() });
     match &spec.kind {
         LinkKind::Veth { peer } => {
             let place = if peer.in_sandbox { Place::Sandbox } else { Place::Host };
             let link = Link { index: peer_index, name: peer.name.clone(), mac: peer.mac, mtu, ..Link::default() };
             converger.note(place, link);
         }
-        LinkKind::Bridge { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => {}
+        LinkKind::Bridge { .. }
+        | LinkKind::Vxlan(_)
+        | LinkKind::Ifb
+        | LinkKind::Macvlan(_)
+        | LinkKind::Vlan { .. }
+        | LinkKind::Dummy => {}
     }
 }
 
 /// Which of the two names of a claim is taken, and by whom.
 fn taken<K: Kernel>(converger: &mut Converger<'_, K>, owner: &Owner, spec: &LinkSpec, error: KernelError) -> Error {
-    match converger.kernel.link(Place::Host, &LinkName::Name(spec.name.clone())) {
+    match converger.kernel.link(spec.born_in(), &LinkName::Name(spec.name.clone())) {
+        Ok(Some(link)) if spec.born_in() == Place::Sandbox && OwnerTag::read(&link.alias) != Some(owner.tag()) => {
+            Error::internal(format!("failed to create {} {:?}: file exists", spec.kind.as_str(), spec.name))
+                .with_details(format!("the sandbox has an interface {} already; choose another CNI_IFNAME", spec.name))
+        }
         Ok(Some(_)) => Error::internal(format!(
             "container {} is already attached to network {} as {}: {error}",
             owner.container, owner.network, owner.ifname

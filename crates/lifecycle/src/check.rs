@@ -8,12 +8,13 @@ use cnm::{
     Place, Resource, Route,
 };
 
-use crate::Ipam;
 use crate::attach::intents;
 use crate::converge::{Converger, expect_satisfied};
 use crate::errors::{DRIFT, drift, kernel};
+use crate::parent::fits;
 use crate::shape::expect_shaped;
 use crate::tune::expect_tuned;
+use crate::{Ipam, inside};
 
 /// Compares the attachment of `owner` with its description and with `previous`.
 ///
@@ -54,7 +55,10 @@ pub fn check<D: Driver, K: Kernel>(
     let mut converger = Converger::new(kernel_);
     expect_all(&mut converger, &driver.network().resources)?;
     let mut made_by_reference = false;
-    if let Some(claim) = &endpoint.claim {
+    if let Some(claim) = endpoint.claim.as_ref().filter(|claim| claim.born_in() == Place::Sandbox) {
+        inside::check(&mut converger, owner, claim, inner)?;
+        expect_all(&mut converger, &endpoint.resources)?;
+    } else if let Some(claim) = &endpoint.claim {
         let port = check_claim(&mut converger, owner, claim, previous, inner)?;
         made_by_reference = port != claim.name;
         expect_all(&mut converger, &renamed(&endpoint.resources, &claim.name, &port))?;
@@ -81,7 +85,7 @@ pub(crate) fn check_firewall<K: Kernel>(k: &mut K, owner: &Owner, intents: &[Int
     differences.into_iter().next().map_or(Ok(()), |difference| Err(Error::new(DRIFT, difference)))
 }
 
-fn missing(object: String) -> Error {
+pub(crate) fn missing(object: String) -> Error {
     drift(&Drift { object, difference: "is missing".into() })
 }
 
@@ -130,7 +134,12 @@ fn check_claim<K: Kernel>(
             }
             Ok(port)
         }
-        LinkKind::Bridge { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => Ok(port),
+        LinkKind::Bridge { .. }
+        | LinkKind::Vxlan(_)
+        | LinkKind::Ifb
+        | LinkKind::Macvlan(_)
+        | LinkKind::Vlan { .. }
+        | LinkKind::Dummy => Ok(port),
     }
 }
 
@@ -174,11 +183,16 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
             Resource::Link(spec) => {
                 let object = || format!("{} {} on the host", spec.kind.as_str(), spec.name);
                 let link = converger.link(Place::Host, &spec.name).map_err(kernel)?.ok_or_else(|| missing(object()))?;
-                let master = match &spec.master {
+                let beneath = match spec.beneath() {
                     Some(name) => converger.link(Place::Host, name).map_err(kernel)?.map_or(0, |link| link.index),
                     None => 0,
                 };
-                expect_satisfied(&link, spec, Place::Host, master)?;
+                expect_satisfied(&link, spec, Place::Host, beneath)?;
+            }
+            Resource::Parent { place, name, mtu, made: _ } => {
+                let object = || format!("master {name} {place}");
+                let link = converger.link(*place, name).map_err(kernel)?.ok_or_else(|| missing(object()))?;
+                fits(*mtu, link.mtu)?;
             }
             Resource::Port { link, flags } => {
                 let have =
@@ -228,7 +242,10 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
             Resource::Tuning(tuning) => expect_tuned(converger.kernel, tuning)?,
             Resource::Shaping(shaping) => expect_shaped(converger.kernel, shaping)?,
             Resource::Alone => expect_alone(converger)?,
-            Resource::Vlans { .. } | Resource::Firewall(_) | Resource::OnlyLoopbackAddresses => {}
+            Resource::Vlans { .. }
+            | Resource::ArpNotify { .. }
+            | Resource::Firewall(_)
+            | Resource::OnlyLoopbackAddresses => {}
         }
     }
     Ok(())

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use cni::{Attachment, Error};
-use cnm::{Driver, Kernel, Lifetime, Link, Mac, Owner, OwnerTag, Place, leaving_group, network_group};
+use cnm::{Driver, Kernel, Lifetime, Link, Mac, Members, Owner, OwnerTag, Place, leaving_group, network_group};
 
-use crate::Ipam;
 use crate::errors::{Failures, kernel};
 use crate::shared::{delete_all, delete_unused, release_if_last};
+use crate::{Ipam, inside};
 
 /// Collects the garbage of `network`.
 ///
@@ -24,7 +24,10 @@ pub fn collect<D: Driver, K: Kernel>(
     let owners: Vec<Owner> =
         valid.iter().map(|one| Owner::new(network, one.container_id.as_str(), one.ifname.as_str())).collect();
     let probe = driver.endpoint(&Owner::new(network, "", ""), Mac([0; 6]));
-    if let Some(claim) = probe.claim {
+    let shared = driver.network();
+    if let Members::Elsewhere { kind } = shared.members {
+        failures.add(inside::collect(k, network, kind, &shared, &owners));
+    } else if let Some(claim) = probe.claim {
         let names: HashSet<String> = owners.iter().map(Owner::host_link).collect();
         let tags: HashSet<OwnerTag> = owners.iter().map(Owner::tag).collect();
         match k.links(Place::Host, 0) {
@@ -38,7 +41,6 @@ pub fn collect<D: Driver, K: Kernel>(
         failures.add(k.firewall().collect(network, &|tag| tags.contains(tag)).map_err(kernel));
         let containers: HashSet<&str> = valid.iter().map(|one| one.container_id.as_str()).collect();
         failures.add(k.firewall().collect_containers(network, &|id| containers.contains(id)).map_err(kernel));
-        let shared = driver.network();
         failures.add(release_if_last(k, network, &shared));
         if valid.is_empty() && shared.lifetime == Lifetime::Stays {
             failures.add(delete_unused(k, network, &shared.resources));

@@ -101,6 +101,10 @@ impl<'k, K: Kernel> Converger<'k, K> {
                     let index = self.index(*place, link)?;
                     self.pending.push((*place, Change::AddAddress(index, *address)));
                 }
+                Resource::ArpNotify { link } => {
+                    let index = self.index(Place::Sandbox, link)?;
+                    self.pending.push((Place::Sandbox, Change::ArpNotify(index, true)));
+                }
                 Resource::Up { place, link } => {
                     let index = self.index(*place, link)?;
                     self.pending.push((*place, Change::Up(index, true)));
@@ -128,7 +132,7 @@ impl<'k, K: Kernel> Converger<'k, K> {
                     self.shaper = shape(self.kernel, shaping)?;
                 }
                 Resource::Firewall(_) | Resource::Alone => {}
-                Resource::Link(_) | Resource::Fdb { .. } | Resource::Neighbours { .. } => {
+                Resource::Link(_) | Resource::Parent { .. } | Resource::Fdb { .. } | Resource::Neighbours { .. } => {
                     return Err(Error::internal(format!("an endpoint cannot own {resource:?}")));
                 }
             }

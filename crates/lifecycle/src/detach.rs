@@ -7,10 +7,10 @@ use cnm::{
     leaving_group,
 };
 
-use crate::Ipam;
 use crate::attach::intents;
 use crate::errors::{Failures, NO_DEVICE, kernel};
 use crate::shared::release_if_last;
+use crate::{Ipam, inside};
 
 /// Detaches `owner`. `previous` is the result that the runtime kept, if it did.
 ///
@@ -26,6 +26,9 @@ pub fn detach<D: Driver, K: Kernel>(
     let mut failures = Failures::default();
     let endpoint = driver.endpoint(owner, Mac([0; 6]));
     match &endpoint.claim {
+        Some(spec) if spec.born_in() == Place::Sandbox => {
+            inside::erase(kernel, owner, spec, &driver.network(), &mut failures);
+        }
         Some(spec) => {
             let found = find(kernel, owner, spec, previous);
             let link = found.unwrap_or_else(|error| {
@@ -53,8 +56,12 @@ pub(crate) fn undo<D: Driver, K: Kernel>(
     claimed: Option<u32>,
 ) -> Result<(), Error> {
     let mut failures = Failures::default();
-    if driver.endpoint(owner, Mac([0; 6])).claim.is_some() {
-        erase(kernel, owner, &driver.network(), claimed, None, &mut failures);
+    match driver.endpoint(owner, Mac([0; 6])).claim {
+        Some(spec) if spec.born_in() == Place::Sandbox => {
+            inside::erase(kernel, owner, &spec, &driver.network(), &mut failures);
+        }
+        Some(_) => erase(kernel, owner, &driver.network(), claimed, None, &mut failures),
+        None => {}
     }
     failures.add(ipam.map_or(Ok(()), Ipam::del));
     failures.verdict()
@@ -129,7 +136,13 @@ fn find<K: Kernel>(
     };
     match &spec.kind {
         LinkKind::Veth { .. } if inner.kind == spec.kind.as_str() => {}
-        LinkKind::Veth { .. } | LinkKind::Bridge { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => return Ok(None),
+        LinkKind::Veth { .. }
+        | LinkKind::Bridge { .. }
+        | LinkKind::Vxlan(_)
+        | LinkKind::Ifb
+        | LinkKind::Macvlan(_)
+        | LinkKind::Vlan { .. }
+        | LinkKind::Dummy => return Ok(None),
     }
     let twin = k.link(Place::Host, &LinkName::Index(inner.parent)).map_err(kernel)?;
     let Some(twin) = twin.filter(|twin| twin.kind == inner.kind && twin.parent == inner.index) else {

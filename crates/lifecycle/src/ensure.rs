@@ -16,6 +16,9 @@ impl<K: Kernel> Converger<'_, K> {
         for resource in resources {
             match resource {
                 Resource::Link(spec) => self.ensure_link(network, spec)?,
+                Resource::Parent { place, name, mtu, made } => {
+                    self.ensure_parent(network, *place, name, *mtu, made.as_ref())?;
+                }
                 Resource::Address { place, link, address, force } => {
                     self.ensure_address(*place, link, *address, *force)?;
                 }
@@ -54,6 +57,7 @@ impl<K: Kernel> Converger<'_, K> {
                     self.pending.extend(entries.iter().map(change));
                 }
                 Resource::Route { .. }
+                | Resource::ArpNotify { .. }
                 | Resource::Firewall(_)
                 | Resource::Tuning(_)
                 | Resource::Shaping(_)
@@ -74,11 +78,11 @@ impl<K: Kernel> Converger<'_, K> {
             None => self.make_shared(network, spec)?,
         };
         let wanted = LinkSpec { up: false, promisc: false, mac: None, ..spec.clone() };
-        let master = match &spec.master {
-            Some(master) => self.link(Place::Host, master).map_err(kernel)?.map_or(0, |master| master.index),
+        let beneath = match spec.beneath() {
+            Some(beneath) => self.link(Place::Host, beneath).map_err(kernel)?.map_or(0, |beneath| beneath.index),
             None => 0,
         };
-        satisfies(&link, &wanted, Place::Host, master).map_err(|difference| {
+        satisfies(&link, &wanted, Place::Host, beneath).map_err(|difference| {
             Error::config(format!("{:?} already exists but {}", spec.name, difference.difference))
         })?;
         if self.alone
@@ -108,9 +112,13 @@ impl<K: Kernel> Converger<'_, K> {
     }
 
     /// Creates a shared link, or finds the one that somebody else has created in the meantime.
-    fn make_shared(&mut self, network: &str, spec: &LinkSpec) -> Result<Link, Error> {
-        let mac = spec.mac.unwrap_or_else(|| self.kernel.random_mac());
-        let born = LinkSpec { up: false, mac: Some(mac), group: shared_group(network), ..spec.clone() };
+    pub(crate) fn make_shared(&mut self, network: &str, spec: &LinkSpec) -> Result<Link, Error> {
+        let mac = match &spec.kind {
+            // It has its parent's: switches may allow no other.
+            LinkKind::Vlan { .. } => spec.mac,
+            _ => Some(spec.mac.unwrap_or_else(|| self.kernel.random_mac())),
+        };
+        let born = LinkSpec { up: false, mac, group: shared_group(network), ..spec.clone() };
         match self.kernel.create(Place::Host, &born) {
             Ok(_) => {}
             Err(error) if error.errno == EXISTS => return self.made_meanwhile(network, spec, error),
@@ -193,15 +201,16 @@ impl<K: Kernel> Converger<'_, K> {
         {
             let holder = self.kernel.link(place, &LinkName::Index(route.link)).map_err(kernel)?;
             let holder = holder.map_or_else(|| format!("link {}", route.link), |holder| holder.name);
-            return Err(Error::config(format!(
-                "failed to set bridge addr: the gateway address {} of {name:?} is taken: {holder:?} has it",
-                net.addr()
-            ))
-            .with_details("give this network a subnet of its own, or remove the other one"));
+            let what =
+                if link.kind == "bridge" { "failed to set bridge addr: the gateway address" } else { "the address" };
+            return Err(Error::config(format!("{what} {} of {name:?} is taken: {holder:?} has it", net.addr()))
+                .with_details("give this network a subnet of its own, or remove the other one"));
         }
         // With its address the bridge gets its MAC for good: it no longer follows its ports.
         match link.mac {
-            Some(mac) if !self.is_fresh(name) => self.now(place, Change::Mac(index.clone(), mac)),
+            Some(mac) if link.kind == "bridge" && !self.is_fresh(name) => {
+                self.now(place, Change::Mac(index.clone(), mac))
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -232,6 +241,23 @@ fn lacks_feature(error: KernelError, spec: &LinkSpec) -> Error {
             Error::new(Code::UnsupportedField, format!("vlan, vlanTrunk: this kernel has no VLAN filtering: {error}"))
                 .with_details("it needs CONFIG_BRIDGE_VLAN_FILTERING; leave the keys out or boot another kernel")
         }
-        LinkKind::Bridge { .. } | LinkKind::Veth { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => kernel(error),
+        LinkKind::Vlan { .. } if error.errno == NOT_SUPPORTED => Error::new(
+            Code::UnsupportedField,
+            format!("master: {} does not exist, and this kernel cannot make it: {error}", spec.name),
+        )
+        .with_details(
+            "it needs CONFIG_VLAN_8021Q (module 8021q): load it, boot another kernel, or name an interface that exists",
+        ),
+        LinkKind::Dummy if error.errno == NOT_SUPPORTED => {
+            Error::new(Code::UnsupportedField, format!("internal: this kernel has no dummy interfaces: {error}"))
+                .with_details("it needs CONFIG_DUMMY (module dummy): load it, boot another kernel, or name a master")
+        }
+        LinkKind::Bridge { .. }
+        | LinkKind::Veth { .. }
+        | LinkKind::Vxlan(_)
+        | LinkKind::Ifb
+        | LinkKind::Macvlan(_)
+        | LinkKind::Vlan { .. }
+        | LinkKind::Dummy => kernel(error),
     }
 }

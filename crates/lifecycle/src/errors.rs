@@ -9,6 +9,12 @@ pub(crate) const EXISTS: i32 = 17;
 pub(crate) const NO_DEVICE: i32 = 19;
 /// `ENOENT`.
 pub(crate) const NO_ENTRY: i32 = 2;
+/// `ESRCH`.
+pub(crate) const NO_SUCH_ROUTE: i32 = 3;
+/// `EBUSY`.
+pub(crate) const IS_BUSY: i32 = 16;
+/// `EINVAL`.
+pub(crate) const INVALID: i32 = 22;
 /// `EOPNOTSUPP`.
 pub(crate) const NOT_SUPPORTED: i32 = 95;
 

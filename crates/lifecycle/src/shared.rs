@@ -8,6 +8,8 @@ use cnm::{
 };
 
 use crate::errors::{Failures, NO_DEVICE, kernel};
+use crate::inside;
+use crate::parent::delete_unused_parent;
 
 /// Removes what the endpoints of a network share when none is left. Two who leave at the same time have both left the
 /// group before they look, so one of them sees nobody. One who attaches at the same time either is seen, or gets the
@@ -34,6 +36,7 @@ fn has_endpoint<K: Kernel>(k: &mut K, network: &str, members: &Members) -> Resul
             Some(bridge) => k.has_port(bridge.index, network_group(network)).map_err(kernel),
             None => Ok(false),
         },
+        Members::Elsewhere { kind } => inside::has_endpoint(k, network, kind),
     }
 }
 
@@ -53,12 +56,17 @@ fn release<K: Kernel>(k: &mut K, network: &str, shared: &Network) -> Result<(), 
 pub(crate) fn delete_unused<K: Kernel>(k: &mut K, network: &str, resources: &[Resource]) -> Result<(), Error> {
     let mut failures = Failures::default();
     for resource in resources.iter().rev() {
-        let Resource::Link(spec) = resource else { continue };
+        let (spec, is_parent) = match resource {
+            Resource::Link(spec) => (spec, false),
+            Resource::Parent { made: Some(spec), .. } => (spec, true),
+            _ => continue,
+        };
         match k.link(Place::Host, &LinkName::Name(spec.name.clone())) {
+            Ok(Some(link)) if is_parent => failures.add(delete_unused_parent(k, &link).map_err(kernel)),
             Ok(Some(link)) => failures.add(match spec.kind {
                 LinkKind::Bridge { .. } => delete_unused_bridge(k, network, &link),
-                LinkKind::Veth { .. } | LinkKind::Vxlan(_) if is_ours(&link, network) => delete_all(k, &[&link]),
-                LinkKind::Veth { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb => Ok(()),
+                _ if is_ours(&link, network) => delete_all(k, &[&link]),
+                _ => Ok(()),
             }),
             Ok(None) => {}
             Err(error) => failures.add(Err(kernel(error))),

@@ -22,22 +22,10 @@ pub(crate) fn serve_needs<K: Kernel>(k: &mut K, needs: Vec<Need>) -> Result<(), 
             Need::Firewall(backend) => {
                 k.firewall().usable(backend).map_err(|error| Error::new(Code::NotAvailable, error.to_string()))?
             }
-            Need::Parent(name) => {
-                let link = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)?;
-                match link {
-                    None => {
-                        return Err(Error::new(Code::NotAvailable, format!("the parent interface {name} is missing"))
-                            .with_details(format!("create it, or name another one; see: ip link show {name}")));
-                    }
-                    Some(link) if !link.up => {
-                        return Err(Error::new(
-                            Code::LimitedConnectivity,
-                            format!("the parent interface {name} is down"),
-                        )
-                        .with_details(format!("bring it up with: ip link set {name} up")));
-                    }
-                    Some(_) => {}
-                }
+            Need::Parent(name) => expect_parent(k, &name)?,
+            Need::ParentOn { name, beneath } => {
+                let made = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)?.is_some();
+                expect_parent(k, if made { &name } else { &beneath })?;
             }
             Need::Open(name) => {
                 let link = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)?;
@@ -62,4 +50,17 @@ pub(crate) fn serve_needs<K: Kernel>(k: &mut K, needs: Vec<Need>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// A link of the host that endpoints stand on.
+fn expect_parent<K: Kernel>(k: &mut K, name: &str) -> Result<(), Error> {
+    match k.link(Place::Host, &LinkName::Name(name.to_owned())).map_err(kernel)? {
+        None => Err(Error::new(Code::NotAvailable, format!("the parent interface {name} is missing"))
+            .with_details(format!("create it, or name another one; see: ip link show {name}"))),
+        Some(link) if !link.up => {
+            Err(Error::new(Code::LimitedConnectivity, format!("the parent interface {name} is down"))
+                .with_details(format!("bring it up with: ip link set {name} up")))
+        }
+        Some(_) => Ok(()),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use cnm::{Link, LinkKind, LinkName, LinkSpec, Mac, Peer, PortFlags};
+use cnm::{Link, LinkKind, LinkName, LinkSpec, Mac, Macvlan, MacvlanMode, Peer, PortFlags};
 
 use super::{AF_INET, DELETE_LINK, GET_LINK, NEW_LINK, SET_LINK, vxlan};
 use crate::netlink::{Attributes, Batch, Message, flags, read_text, read_u32};
@@ -30,6 +30,7 @@ const IFLA_EXT_MASK: u16 = 29;
 const IFLA_NUM_TX_QUEUES: u16 = 31;
 const IFLA_NUM_RX_QUEUES: u16 = 32;
 const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_TARGET_NETNSID: u16 = 46;
 
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
@@ -43,6 +44,9 @@ pub(super) const IFLA_BRPORT_LEARNING: u16 = 8;
 pub(super) const FLOOD: [u16; 3] = [9, 27, 30];
 pub(super) const IFLA_BRPORT_NEIGH_SUPPRESS: u16 = 32;
 pub(super) const IFLA_BRPORT_ISOLATED: u16 = 33;
+const IFLA_MACVLAN_MODE: u16 = 1;
+const IFLA_MACVLAN_BC_QUEUE_LEN: u16 = 7;
+const IFLA_VLAN_ID: u16 = 1;
 const IFLA_INET_CONF: u16 = 1;
 const IPV4_DEVCONF_ARP_NOTIFY: u16 = 22;
 
@@ -72,9 +76,16 @@ fn about(batch: &mut Batch, kind: u16, asked: u16, name: &LinkName, up: u32, cha
     }
 }
 
-/// Creates a link; `master` is the index of `spec.master`, `sandbox` the namespace for a veth's peer. The answer
-/// (`NLM_F_ECHO`) is the new link with its index, and its peer's in `IFLA_LINK`: no look-up follows.
-pub(crate) fn create_link(batch: &mut Batch, spec: &LinkSpec, master: u32, sandbox: Option<RawFd>) {
+/// What is beneath a new link: the index of its master or parent, 0 when it has none; and its sandbox.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beneath {
+    pub(crate) link: u32,
+    pub(crate) sandbox: Option<RawFd>,
+}
+
+/// Creates a link under `name`. The answer (`NLM_F_ECHO`) is the new link with its index, and its peer's in `IFLA_LINK`: no
+/// look-up follows. For one that is born in another namespace the kernel gives no such answer.
+pub(crate) fn create_link(batch: &mut Batch, spec: &LinkSpec, name: &str, beneath: Beneath) {
     let mut state = 0;
     if spec.up {
         state |= IFF_UP;
@@ -84,37 +95,65 @@ pub(crate) fn create_link(batch: &mut Batch, spec: &LinkSpec, master: u32, sandb
     }
     let asked = flags::ACK | flags::CREATE | flags::EXCL | flags::ECHO;
     batch.message(NEW_LINK, asked, &header(0, 0, state, state));
-    batch.text(IFLA_IFNAME, &spec.name);
+    batch.text(IFLA_IFNAME, name);
     if let Some(mac) = spec.mac {
         batch.attribute(IFLA_ADDRESS, &mac.0);
     }
     if let Some(mtu) = spec.mtu {
         batch.u32(IFLA_MTU, mtu);
     }
-    if master != 0 {
-        batch.u32(IFLA_MASTER, master);
+    if beneath.link != 0 {
+        let attribute = if spec.master.is_some() { IFLA_MASTER } else { IFLA_LINK };
+        batch.u32(attribute, beneath.link);
     }
     if spec.group != 0 {
         batch.u32(IFLA_GROUP, spec.group);
     }
-    if let LinkKind::Veth { .. } = spec.kind {
-        one_queue(batch);
+    match &spec.kind {
+        LinkKind::Veth { .. } => one_queue(batch),
+        LinkKind::Macvlan(link) if link.born_in != link.parent_in => {
+            batch.u32(IFLA_NET_NS_FD, beneath.sandbox.unwrap_or(-1).cast_unsigned());
+        }
+        LinkKind::Bridge { .. }
+        | LinkKind::Macvlan(_)
+        | LinkKind::Vlan { .. }
+        | LinkKind::Dummy
+        | LinkKind::Vxlan(_)
+        | LinkKind::Ifb => {}
     }
     batch.nest(IFLA_LINKINFO, |info| {
         info.text(IFLA_INFO_KIND, spec.kind.as_str());
         match &spec.kind {
-            LinkKind::Bridge { vlan_filtering: false } | LinkKind::Ifb => {}
+            LinkKind::Bridge { vlan_filtering: false } | LinkKind::Dummy | LinkKind::Ifb => {}
             LinkKind::Bridge { vlan_filtering: true } => {
                 info.nest(IFLA_INFO_DATA, |data| data.u8(IFLA_BR_VLAN_FILTERING, 1));
             }
             LinkKind::Veth { peer } => {
                 info.nest(IFLA_INFO_DATA, |data| {
-                    data.nest(VETH_INFO_PEER, |data| veth_peer(data, peer, spec.mtu, sandbox))
+                    data.nest(VETH_INFO_PEER, |data| veth_peer(data, peer, spec.mtu, beneath.sandbox))
                 });
             }
             LinkKind::Vxlan(wanted) => info.nest(IFLA_INFO_DATA, |data| vxlan::write(data, wanted)),
+            LinkKind::Macvlan(link) => info.nest(IFLA_INFO_DATA, |data| macvlan(data, link)),
+            LinkKind::Vlan { id, .. } => {
+                info.nest(IFLA_INFO_DATA, |data| data.attribute(IFLA_VLAN_ID, &id.to_ne_bytes()));
+            }
         }
     });
+}
+
+/// What only a macvlan has.
+fn macvlan(data: &mut Batch, link: &Macvlan) {
+    data.u32(IFLA_MACVLAN_MODE, link.mode.number());
+    if let Some(queue) = link.queue {
+        data.u32(IFLA_MACVLAN_BC_QUEUE_LEN, queue);
+    }
+}
+
+/// Gives a link that is down another name.
+pub(crate) fn rename_link(batch: &mut Batch, index: u32, name: &str) {
+    batch.message(SET_LINK, flags::ACK, &header(0, index, 0, 0));
+    batch.text(IFLA_IFNAME, name);
 }
 
 /// A veth works with one queue in each direction unless somebody raises that (`ethtool -L`, for XDP); by default the
@@ -153,6 +192,22 @@ pub(crate) fn link_dump(batch: &mut Batch, master: u32) {
     if master != 0 {
         batch.u32(IFLA_MASTER, master);
     }
+}
+
+/// Asks for the links of `kind`, or all, in the namespace with the id `space`.
+pub(crate) fn elsewhere_dump(batch: &mut Batch, space: i32, kind: Option<&str>) {
+    batch.message(GET_LINK, flags::DUMP, &header(0, 0, 0, 0));
+    batch.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    batch.u32(IFLA_TARGET_NETNSID, space.cast_unsigned());
+    if let Some(kind) = kind {
+        batch.nest(IFLA_LINKINFO, |info| info.text(IFLA_INFO_KIND, kind));
+    }
+}
+
+/// Removes a link in the namespace with the id `space`.
+pub(crate) fn delete_elsewhere(batch: &mut Batch, space: i32, index: u32) {
+    batch.message(DELETE_LINK, flags::ACK, &header(0, index, 0, 0));
+    batch.u32(IFLA_TARGET_NETNSID, space.cast_unsigned());
 }
 
 /// Removes a link.
@@ -254,6 +309,11 @@ fn read_info(link: &mut Link, info: &[u8]) {
     }
     if link.kind == "vxlan" {
         link.vxlan = info.find(IFLA_INFO_DATA).map(vxlan::read);
+    }
+    if link.kind == "macvlan"
+        && let Some(data) = info.find(IFLA_INFO_DATA)
+    {
+        link.mode = Attributes::inside(data).find(IFLA_MACVLAN_MODE).map(read_u32).and_then(MacvlanMode::of_number);
     }
     if info.find(IFLA_INFO_SLAVE_KIND).map(read_text).as_deref() == Some("bridge")
         && let Some(data) = info.find(IFLA_INFO_SLAVE_DATA)

@@ -3,6 +3,7 @@
 
 mod address;
 mod link;
+mod namespace;
 mod neighbour;
 mod port;
 mod route;
@@ -11,11 +12,15 @@ mod vxlan;
 
 pub(crate) use address::{address_change, address_dump, parse_address};
 pub(crate) use link::{
-    Flag, Setting, arp_notify, create_link, delete_link, get_link, link_dump, parse_link, set_flags, set_link,
+    Beneath, Flag, Setting, arp_notify, create_link, delete_elsewhere, delete_link, elsewhere_dump, get_link,
+    link_dump, parse_link, rename_link, set_flags, set_link,
 };
+pub(crate) use namespace::{get_id, id_dump, new_id, parse_id};
 pub(crate) use neighbour::{fdb_change, fdb_dump, neighbour_change, neighbour_dump, parse_fdb, parse_neighbour};
 pub(crate) use port::{close_port, port_flags, vlans};
-pub(crate) use route::{add_route, lookup, parse_lookup, parse_routes, route_dump};
+pub(crate) use route::{
+    add_route, default_dump, delete_route, lookup, parse_default, parse_lookup, parse_routes, route_dump,
+};
 
 pub(crate) const NEW_LINK: u16 = 16;
 pub(crate) const DELETE_LINK: u16 = 17;
@@ -25,10 +30,13 @@ pub(crate) const NEW_ADDRESS: u16 = 20;
 pub(crate) const DELETE_ADDRESS: u16 = 21;
 pub(crate) const GET_ADDRESS: u16 = 22;
 pub(crate) const NEW_ROUTE: u16 = 24;
+pub(crate) const DELETE_ROUTE: u16 = 25;
 pub(crate) const GET_ROUTE: u16 = 26;
 pub(crate) const NEW_NEIGHBOUR: u16 = 28;
 pub(crate) const DELETE_NEIGHBOUR: u16 = 29;
 pub(crate) const GET_NEIGHBOUR: u16 = 30;
+pub(crate) const NEW_NAMESPACE_ID: u16 = 88;
+pub(crate) const GET_NAMESPACE_ID: u16 = 90;
 
 const AF_INET: u8 = 2;
 const AF_BRIDGE: u8 = 7;

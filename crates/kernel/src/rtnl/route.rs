@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use cnm::{Route, RouteLookup};
 use ipnet::IpNet;
 
-use super::{AF_INET6, GET_ROUTE, NEW_ROUTE, family, octets, read_ip};
+use super::{AF_INET6, DELETE_ROUTE, GET_ROUTE, NEW_ROUTE, family, octets, read_ip};
 use crate::netlink::{Attributes, Batch, Message, flags, read_u16, read_u32};
 
 const HEADER: usize = 12;
@@ -42,10 +42,30 @@ fn header(family: u8, prefix: u8, table: u8, scope: u8, more: u32) -> [u8; HEADE
 
 /// Adds a route.
 pub(crate) fn add_route(batch: &mut Batch, route: &Route) {
+    about(batch, NEW_ROUTE, flags::ACK | flags::CREATE, route);
+    if route.mtu != 0 || route.advmss != 0 {
+        batch.nest(RTA_METRICS, |metrics| {
+            if route.mtu != 0 {
+                metrics.u32(RTAX_MTU, route.mtu);
+            }
+            if route.advmss != 0 {
+                metrics.u32(RTAX_ADVMSS, route.advmss);
+            }
+        });
+    }
+}
+
+/// Removes a route.
+pub(crate) fn delete_route(batch: &mut Batch, route: &Route) {
+    about(batch, DELETE_ROUTE, flags::ACK, route);
+}
+
+/// Begins a message about a route.
+fn about(batch: &mut Batch, kind: u16, asked: u16, route: &Route) {
     let dst = route.dst.trunc();
     let table = route.table.map_or(Some(RT_TABLE_MAIN), |table| u8::try_from(table).ok());
     let head = header(family(dst.addr()), dst.prefix_len(), table.unwrap_or(0), route.scope.unwrap_or(0), 0);
-    batch.message(NEW_ROUTE, flags::ACK | flags::CREATE, &head);
+    batch.message(kind, asked, &head);
     if dst.prefix_len() > 0 {
         batch.attribute(RTA_DST, &octets(dst.addr()));
     }
@@ -58,16 +78,6 @@ pub(crate) fn add_route(batch: &mut Batch, route: &Route) {
     }
     if let Some(table) = route.table.filter(|&table| table > 255) {
         batch.u32(RTA_TABLE, table);
-    }
-    if route.mtu != 0 || route.advmss != 0 {
-        batch.nest(RTA_METRICS, |metrics| {
-            if route.mtu != 0 {
-                metrics.u32(RTAX_MTU, route.mtu);
-            }
-            if route.advmss != 0 {
-                metrics.u32(RTAX_ADVMSS, route.advmss);
-            }
-        });
     }
 }
 
@@ -102,6 +112,20 @@ pub(crate) fn route_dump(batch: &mut Batch, index: u32) {
     (head[5], head[7]) = (0, 0);
     batch.message(GET_ROUTE, flags::DUMP, &head);
     batch.u32(RTA_OIF, index);
+}
+
+/// Asks for the routes of the main table, IPv4 first.
+pub(crate) fn default_dump(batch: &mut Batch) {
+    let mut head = header(0, 0, RT_TABLE_MAIN, 0, 0);
+    (head[5], head[7]) = (0, 0);
+    batch.message(GET_ROUTE, flags::DUMP, &head);
+}
+
+/// The link of a default route of the main table.
+pub(crate) fn parse_default(message: &Message<'_>) -> Option<u32> {
+    let head = message.payload.get(..HEADER).filter(|_| message.kind == NEW_ROUTE)?;
+    let is_default = head[1] == 0 && head[4] == RT_TABLE_MAIN && head[7] == RTN_UNICAST;
+    hops(message.attributes(HEADER)).first().map(|&(link, _)| link).filter(|&link| is_default && link != 0)
 }
 
 /// Reads the unicast routes of a message that leave by link `index`: several when it is a multipath route.
