@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::{Forwarding, KernelError, Mac, Owner, OwnerTag, Share};
+use crate::{Forwarding, KernelError, Mac, Owner, OwnerTag, Publication, Share};
 
 /// One thing that the firewall does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub enum Intent {
     /// What is forwarded for the attachment although the host's own policy drops it, and what is not. Shared by the
     /// endpoints of a network or owned by one, as it says.
     Forward(Forwarding),
+    /// Packets to ports of the host go on to the endpoint. Owned by one endpoint. Ports that a different container has
+    /// published are refused.
+    Publish(Publication),
 }
 
 /// What carries masquerading.

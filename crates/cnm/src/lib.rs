@@ -19,6 +19,7 @@ mod mac;
 mod macvlan;
 mod notes;
 mod owner;
+mod publish;
 mod resource;
 mod satisfy;
 mod shaping;
@@ -35,6 +36,7 @@ pub use mac::Mac;
 pub use macvlan::{Elsewhere, Macvlan, MacvlanMode, NotAMode};
 pub use notes::Notes;
 pub use owner::{Owner, OwnerTag, is_shared_group, leaving_group, network_group, shared_group};
+pub use publish::{Hairpin, Protocol, Publication, PublishedPort, SetMark};
 pub use resource::{Address, Resource, Route, Sysctl};
 pub use satisfy::{Drift, satisfies};
 pub use shaping::{

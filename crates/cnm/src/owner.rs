@@ -143,6 +143,15 @@ impl Owner {
         cut(text.replace('"', ""), 128)
     }
 
+    /// The same with 16 hexadecimal digits of the container behind the tag, for what attachments of one container share.
+    #[must_use]
+    pub fn container_comment(&self) -> String {
+        let container = OwnerTag::digits(&self.container);
+        let text =
+            format!("{} {container}, net: {}, if: {}, id: {}", self.tag(), self.network, self.ifname, self.container);
+        cut(text.replace('"', ""), 128)
+    }
+
     /// The alias (`IFLA_IFALIAS`, at most 255 bytes) of a link: the tag, the addresses of the lease, the names.
     /// With it the kernel knows what the attachment was given even when the runtime has forgotten.
     #[must_use]
@@ -209,6 +218,13 @@ impl OwnerTag {
         let (network, endpoint) = tag.split_once('-')?;
         let hex = |part: &str| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
         (hex(network) && hex(endpoint)).then(|| Self { network: network.into(), endpoint: endpoint.into() })
+    }
+
+    /// The digits of the container in a comment made by [`Owner::container_comment`].
+    #[must_use]
+    pub fn container(comment: &str) -> Option<&str> {
+        let digits = comment.get(34..50)?;
+        (comment.get(33..34) == Some(" ") && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(digits)
     }
 
     /// The tag of what all endpoints of `network` share: no endpoint's.
@@ -288,6 +304,17 @@ mod tests {
         for foreign in ["", "cnm", "cnm network cbead8fe640f4d4a web", "eth0 uplink to the switch"] {
             assert_eq!(OwnerTag::read(foreign), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn a_comment_gives_back_tag_and_container() {
+        let owner = Owner::new("web", "c0ffee", "eth0");
+        let comment = owner.container_comment();
+        assert_eq!(OwnerTag::read(&comment), Some(owner.tag()));
+        assert_eq!(OwnerTag::container(&comment), Some(OwnerTag::digits("c0ffee").as_str()));
+        assert!(comment.ends_with(", net: web, if: eth0, id: c0ffee"), "{comment}");
+        assert_eq!(OwnerTag::container(&owner.comment()), None);
+        assert_eq!(OwnerTag::container(""), None);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use cnm::{Backend, Firewall, Forwarding, Gatekeeper, Intent, KernelError, Mac, Owner, OwnerTag, Share};
+use cnm::{Backend, Firewall, Forwarding, Gatekeeper, Intent, KernelError, Mac, Owner, OwnerTag, Publication, Share};
 use ipnet::IpNet;
+
+use crate::ports::Ports;
 
 /// Who holds the host's lock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct MemoryFirewall {
     shared: BTreeMap<String, Vec<Intent>>,
     /// iptables, by network and container: the interface is in no name there.
     chains: BTreeMap<(String, String), BTreeSet<IpNet>>,
+    /// Published ports, of either backend.
+    ports: Ports,
     /// Backends that this host does not have.
     missing: Vec<Backend>,
     /// The caller's.
@@ -31,18 +35,20 @@ pub struct MemoryFirewall {
 }
 
 /// Who keeps an intent.
-enum Keeper {
+enum Keeper<'a> {
     /// Every endpoint of the network, in this form.
     Network(Intent),
     /// The endpoint, under its tag.
     Endpoint,
     /// The container, under its chain.
     Container(IpNet),
+    /// The list of published ports.
+    Ports(&'a Publication),
     /// Nobody: it asks for nothing.
     Nobody,
 }
 
-fn keeper(intent: &Intent) -> Keeper {
+fn keeper(intent: &Intent) -> Keeper<'_> {
     match intent {
         Intent::Masquerade { address, backend: Backend::Iptables, .. } => Keeper::Container(*address),
         Intent::Masquerade { device, address, backend: Backend::Nftables } => Keeper::Network(Intent::Masquerade {
@@ -51,6 +57,7 @@ fn keeper(intent: &Intent) -> Keeper {
             backend: Backend::Nftables,
         }),
         Intent::SpoofCheck { .. } => Keeper::Endpoint,
+        Intent::Publish(publication) => Keeper::Ports(publication),
         Intent::Guard { internal: false, isolated: false, .. } => Keeper::Nobody,
         Intent::Guard { .. } | Intent::Apart { .. } => Keeper::Network(intent.clone()),
         Intent::Forward(forwarding) => match (forwarding.shared, forwarding.gatekeeper) {
@@ -67,6 +74,7 @@ fn keeper(intent: &Intent) -> Keeper {
 const fn share(intent: &Intent) -> Option<Share> {
     match intent {
         Intent::Forward(_) => Some(Share::Forwarding),
+        Intent::Publish(_) => Some(Share::Ports),
         Intent::Masquerade { .. } | Intent::SpoofCheck { .. } | Intent::Guard { .. } | Intent::Apart { .. } => None,
     }
 }
@@ -87,6 +95,10 @@ fn describe(intent: &Intent, mac_text: impl Fn(Mac) -> String) -> String {
             let device = device.as_deref().unwrap_or("no device");
             format!("forward {} of {device}, ingress {} ({gatekeeper:?})", addresses.join(" "), ingress.as_str())
         }
+        Intent::Publish(publication) => {
+            let ports: Vec<String> = publication.ports.iter().map(ToString::to_string).collect();
+            format!("publication of {} to {}", ports.join(", "), publication.target)
+        }
     }
 }
 
@@ -98,7 +110,7 @@ impl MemoryFirewall {
     /// Whether nothing is there.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.owned.is_empty() && self.shared.is_empty() && self.chains.is_empty()
+        self.owned.is_empty() && self.shared.is_empty() && self.chains.is_empty() && self.ports.is_empty()
     }
 
     /// Removes one thing behind everybody's back, as a person with `nft` would. Gives whether it was there.
@@ -108,6 +120,7 @@ impl MemoryFirewall {
             Keeper::Network(shared) => forget(&mut self.shared, &owner.network, |other| *other == shared),
             Keeper::Endpoint => forget(&mut self.owned, &owner.tag().to_string(), |other| other == intent),
             Keeper::Container(address) => self.forget_addresses(owner, |other| *other != address),
+            Keeper::Ports(publication) => self.ports.forget(owner, publication),
             Keeper::Nobody => {}
         }
         *self != before
@@ -134,6 +147,7 @@ impl MemoryFirewall {
             Keeper::Network(shared) => self.shared.get(&owner.network).is_some_and(|all| all.contains(&shared)),
             Keeper::Endpoint => self.owned.get(&owner.tag().to_string()).is_some_and(|all| all.contains(intent)),
             Keeper::Container(address) => self.chains.get(&chain(owner)).is_some_and(|all| all.contains(&address)),
+            Keeper::Ports(publication) => self.ports.has(owner, publication),
             Keeper::Nobody => true,
         }
     }
@@ -153,7 +167,7 @@ impl MemoryFirewall {
         let chains = self.chains.iter().flat_map(|((network, container), addresses)| {
             addresses.iter().map(move |address| format!("firewall iptables {network} {container} masquerade {address}"))
         });
-        owned.chain(shared).chain(chains)
+        owned.chain(shared).chain(chains).chain(self.ports.lines())
     }
 }
 
@@ -206,7 +220,15 @@ impl Firewall for MemoryFirewall {
                         self.usable(Backend::Nftables)?;
                         note(self.owned.entry(owner.tag().to_string()).or_default(), intent);
                     }
-                    Keeper::Container(_) | Keeper::Network(_) | Keeper::Endpoint | Keeper::Nobody => {}
+                    Keeper::Ports(publication) if by_iptables == (publication.backend == Backend::Iptables) => {
+                        self.usable(publication.backend)?;
+                        self.ports.publish(owner, publication)?;
+                    }
+                    Keeper::Container(_)
+                    | Keeper::Network(_)
+                    | Keeper::Endpoint
+                    | Keeper::Ports(_)
+                    | Keeper::Nobody => {}
                 }
             }
         }
@@ -225,7 +247,11 @@ impl Firewall for MemoryFirewall {
             .filter_map(|intent| match intent {
                 // Whatever the backend: the configuration may have changed since.
                 Intent::Masquerade { address, .. } => Some(*address),
-                Intent::SpoofCheck { .. } | Intent::Guard { .. } | Intent::Apart { .. } | Intent::Forward(_) => None,
+                Intent::SpoofCheck { .. }
+                | Intent::Guard { .. }
+                | Intent::Apart { .. }
+                | Intent::Forward(_)
+                | Intent::Publish(_) => None,
             })
             .collect();
         for v6 in [false, true] {
@@ -239,6 +265,9 @@ impl Firewall for MemoryFirewall {
 
     fn withdraw(&mut self, owner: &Owner, of: Share, _known: &[Intent]) -> Result<(), KernelError> {
         forget(&mut self.owned, &owner.tag().to_string(), |there| share(there) == Some(of));
+        if of == Share::Ports {
+            self.ports.withdraw(owner);
+        }
         Ok(())
     }
 
@@ -250,6 +279,9 @@ impl Firewall for MemoryFirewall {
         _keep_container: &dyn Fn(&str) -> bool,
     ) -> Result<(), KernelError> {
         self.collect_owned(&OwnerTag::of_network(network), Some(of), keep);
+        if of == Share::Ports {
+            self.ports.collect(network, keep);
+        }
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod memory;
 mod namespace;
 mod notes;
 mod port;
+mod ports;
 mod routing;
 mod settle;
 mod snapshot;

@@ -36,6 +36,8 @@ impl Wishes {
                 Intent::Apart { device } => {
                     wishes.share(&owner.network, Base::Apart, Chain::Apart { device: device.clone() });
                 }
+                // Has tables of its own: `publish`.
+                Intent::Publish(_) => {}
                 Intent::SpoofCheck { .. } => {
                     wishes.stand_on(Base::Spoof);
                     wishes.elements.extend(Self::spoof_check(owner, intent));
@@ -54,13 +56,12 @@ impl Wishes {
     /// The element that every source check of the owner has, whatever the address that it allows.
     pub(super) fn guarded_port(owner: &Owner) -> Element {
         let key = Key::default().ifname(&owner.host_link()).done();
-        Element { set: &PORTS, key, end: None, verdict: None, comment: owner.comment() }
+        Element { comment: owner.comment(), ..Element::new(&PORTS, key) }
     }
 
     fn spoof_check(owner: &Owner, intent: &Intent) -> Vec<Element> {
         let Intent::SpoofCheck { port, mac } = intent else { return Vec::new() };
-        let element =
-            |set, key: Key| Element { set, key: key.done(), end: None, verdict: None, comment: owner.comment() };
+        let element = |set, key: Key| Element { comment: owner.comment(), ..Element::new(set, key.done()) };
         let port = || Key::default().ifname(port);
         vec![element(&SOURCES, port().bytes(&mac.0)), element(&PORTS, port())]
     }
@@ -115,7 +116,7 @@ impl Wishes {
     /// The element that says that an endpoint answers for something of the firewall plugin's itself.
     pub(super) fn responsible(owner: &Owner) -> Element {
         let key = marks(&OwnerTag::digits(&owner.tag().to_string()));
-        Element { set: &FIREWALL_OWNERS, key, end: None, verdict: None, comment: owner.comment() }
+        Element { comment: owner.comment(), ..Element::new(&FIREWALL_OWNERS, key) }
     }
 }
 
@@ -123,7 +124,7 @@ impl Wishes {
 fn zoned(owner: &Owner, address: IpNet) -> Element {
     let set = if address.addr().is_ipv6() { &ZONED6 } else { &ZONED4 };
     let key = Key::default().bytes(&octets(address.addr())).done();
-    Element { set, key, end: None, verdict: None, comment: owner.comment() }
+    Element { comment: owner.comment(), ..Element::new(set, key) }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod iptables;
 mod legacy;
 mod lower;
 mod programs;
+mod publish;
 mod reference;
 mod ruleset;
 mod scheme;
@@ -144,6 +145,9 @@ impl Firewall for HostFirewall {
         if !wishes.elements.is_empty() {
             ruleset::install(self.working_nft()?, &wishes)?;
         }
+        if intents.iter().any(|intent| matches!(intent, Intent::Publish(_))) {
+            self.publish(owner, intents)?;
+        }
         Self::install_iptables(owner, intents)
     }
 
@@ -161,7 +165,7 @@ impl Firewall for HostFirewall {
 
     fn withdraw(&mut self, owner: &Owner, share: Share, known: &[Intent]) -> Result<(), KernelError> {
         match share {
-            Share::Ports => Ok(()),
+            Share::Ports => self.withdraw_ports(owner),
             Share::Forwarding => self.stop_forwarding(owner, known),
         }
     }
@@ -174,7 +178,7 @@ impl Firewall for HostFirewall {
         _keep_container: &dyn Fn(&str) -> bool,
     ) -> Result<(), KernelError> {
         match share {
-            Share::Ports => Ok(()),
+            Share::Ports => self.collect_ports(network, keep),
             Share::Forwarding => self.collect_forwarding(network, keep),
         }
     }
@@ -193,6 +197,9 @@ impl Firewall for HostFirewall {
         let addresses = masqueraded(&others, |backend| backend == Backend::Iptables);
         if !addresses.is_empty() {
             drift.extend(programs::drift(owner, &addresses)?);
+        }
+        if intents.iter().any(|intent| matches!(intent, Intent::Publish(_))) {
+            drift.extend(self.port_drift(owner, intents)?);
         }
         let lost = self.nft_drift(owner, &masquerades)?;
         if !lost.is_empty() && !self.masqueraded_by_reference(owner)? {
@@ -236,7 +243,11 @@ fn legacy_chains(chain: &str) -> (bool, bool) {
 fn masqueraded(intents: &[Intent], by: impl Fn(Backend) -> bool) -> Vec<IpNet> {
     let address = |intent: &Intent| match intent {
         Intent::Masquerade { address, backend, .. } => by(*backend).then_some(*address),
-        Intent::SpoofCheck { .. } | Intent::Guard { .. } | Intent::Apart { .. } | Intent::Forward(_) => None,
+        Intent::SpoofCheck { .. }
+        | Intent::Guard { .. }
+        | Intent::Apart { .. }
+        | Intent::Forward(_)
+        | Intent::Publish(_) => None,
     };
     intents.iter().filter_map(address).collect()
 }

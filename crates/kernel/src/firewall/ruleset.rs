@@ -27,7 +27,7 @@ pub(super) const EEXIST: i32 = 17;
 
 /// Plans and commits until no other writer interferes. `plan` gives the steps, and the generation when they depend on
 /// what it saw; no steps are success.
-fn transact(
+pub(super) fn transact(
     nft: &mut Nft,
     mut plan: impl FnMut(&mut Nft) -> Result<(Option<u32>, Vec<Step>), KernelError>,
 ) -> Result<(), KernelError> {

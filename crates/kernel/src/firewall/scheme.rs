@@ -18,41 +18,41 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use cnm::{Owner, OwnerTag};
 use ipnet::IpNet;
 
-use crate::nft::{Element, Family, Field, Hook, Key, Rule, Set, Step, Table, Verdict, octets};
+use crate::nft::{Element, Family, Field, Hook, Key, Keys, Rule, Set, Step, Table, Value, Verdict, octets};
 
 const MULTICAST4: IpNet = IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4);
 const MULTICAST6: IpNet = IpNet::new_assert(IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8);
 
 /// Comment of the tables, for whoever lists them.
-const ABOUT: &str = "container networks; made by cnm";
+pub(super) const ABOUT: &str = "container networks; made by cnm";
 
 pub(super) const INET: Table = Table { family: Family::Inet, name: "cnm" };
 pub(super) const BRIDGE: Table = Table { family: Family::Bridge, name: "cnm" };
 
 /// Bridge and IPv4 subnet -> the subnet's chain.
-pub(super) static MASQ4: Set = map("masq4", &[Field::Ifname, Field::Ipv4], true);
+pub(super) static MASQ4: Set = map("masq4", &[Field::Ifname, Field::Ipv4], Keys::Ranges);
 /// The same for IPv6.
-pub(super) static MASQ6: Set = map("masq6", &[Field::Ifname, Field::Ipv6], true);
+pub(super) static MASQ6: Set = map("masq6", &[Field::Ifname, Field::Ipv6], Keys::Ranges);
 /// Network -> the chain of a subnet that it masquerades. No packet is ever looked up here: the elements hold the chains.
-pub(super) static MASQ_MEMBERS: Set = map("masq_members", &MEMBER, false);
+pub(super) static MASQ_MEMBERS: Set = map("masq_members", &MEMBER, Keys::Exact);
 /// Guarded bridge -> its chain, for packets that come from it.
-pub(super) static GUARD_IN: Set = map("guard_in", &[Field::Ifname], false);
+pub(super) static GUARD_IN: Set = map("guard_in", &[Field::Ifname], Keys::Exact);
 /// The same for packets that go to it.
-pub(super) static GUARD_OUT: Set = map("guard_out", &[Field::Ifname], false);
+pub(super) static GUARD_OUT: Set = map("guard_out", &[Field::Ifname], Keys::Exact);
 /// Network -> the chain of its guard; as [`MASQ_MEMBERS`].
-pub(super) static GUARD_MEMBERS: Set = map("guard_members", &MEMBER, false);
+pub(super) static GUARD_MEMBERS: Set = map("guard_members", &MEMBER, Keys::Exact);
 /// Bridge that is kept apart -> its chain, for packets that come from it.
-pub(super) static APART_IN: Set = map("apart_in", &[Field::Ifname], false);
+pub(super) static APART_IN: Set = map("apart_in", &[Field::Ifname], Keys::Exact);
 /// Bridges that are kept apart, for packets that go to them.
 pub(super) static APART_OUT: Set = set("apart_out", &[Field::Ifname]);
 /// Network -> the chain that keeps it apart; as [`MASQ_MEMBERS`].
-pub(super) static APART_MEMBERS: Set = map("apart_members", &MEMBER, false);
+pub(super) static APART_MEMBERS: Set = map("apart_members", &MEMBER, Keys::Exact);
 /// Bridge -> the chain of its ingress policy, for packets that come from it.
-pub(super) static INGRESS_IN: Set = map("ingress_in", &[Field::Ifname], false);
+pub(super) static INGRESS_IN: Set = map("ingress_in", &[Field::Ifname], Keys::Exact);
 /// Bridges with an ingress policy, for packets that go to them.
 pub(super) static INGRESS_OUT: Set = set("ingress_out", &[Field::Ifname]);
 /// Network or endpoint -> a chain of the firewall plugin; as [`MASQ_MEMBERS`].
-pub(super) static FIREWALL_MEMBERS: Set = map("firewall_members", &MEMBER, false);
+pub(super) static FIREWALL_MEMBERS: Set = map("firewall_members", &MEMBER, Keys::Exact);
 /// Endpoints that own something in [`FIREWALL_MEMBERS`] or in a zone of firewalld, so that one question tells.
 pub(super) static FIREWALL_OWNERS: Set = set("firewall_owners", &[Field::Mark, Field::Mark]);
 /// Addresses that we gave to firewalld, and whose they are: it keeps no comments.
@@ -60,21 +60,26 @@ pub(super) static ZONED4: Set = set("zoned4", &[Field::Ipv4]);
 /// The same for IPv6.
 pub(super) static ZONED6: Set = set("zoned6", &[Field::Ipv6]);
 /// Bridge port and the hardware address that it may use.
-pub(super) static SOURCES: Set =
-    Set { table: BRIDGE, name: "sources", key: &[Field::Ifname, Field::Ether], verdicts: false, ranges: false };
+pub(super) static SOURCES: Set = Set {
+    table: BRIDGE,
+    name: "sources",
+    key: &[Field::Ifname, Field::Ether],
+    value: Value::Nothing,
+    keys: Keys::Exact,
+};
 /// Bridge ports that may use nothing else.
 pub(super) static PORTS: Set =
-    Set { table: BRIDGE, name: "ports", key: &[Field::Ifname], verdicts: false, ranges: false };
+    Set { table: BRIDGE, name: "ports", key: &[Field::Ifname], value: Value::Nothing, keys: Keys::Exact };
 
 /// 128 bits: the network's tag and a digest of the chain's name.
 const MEMBER: [Field; 4] = [Field::Mark; 4];
 
 const fn set(name: &'static str, key: &'static [Field]) -> Set {
-    Set { table: INET, name, key, verdicts: false, ranges: false }
+    Set { table: INET, name, key, value: Value::Nothing, keys: Keys::Exact }
 }
 
-const fn map(name: &'static str, key: &'static [Field], ranges: bool) -> Set {
-    Set { table: INET, name, key, verdicts: true, ranges }
+const fn map(name: &'static str, key: &'static [Field], keys: Keys) -> Set {
+    Set { table: INET, name, key, value: Value::Verdict, keys }
 }
 
 /// The sets whose elements belong to endpoints.
@@ -267,12 +272,11 @@ impl Chain {
         match self {
             Self::Outside { device, subnet } => {
                 let key = |address| Key::default().ifname(device).bytes(&octets(address)).done();
+                let set = if subnet.addr().is_ipv6() { &MASQ6 } else { &MASQ4 };
                 vec![Element {
-                    set: if subnet.addr().is_ipv6() { &MASQ6 } else { &MASQ4 },
-                    key: key(subnet.network()),
                     end: Some(key(subnet.broadcast())),
                     verdict: Some(Verdict::Goto(self.name())),
-                    comment: String::new(),
+                    ..Element::new(set, key(subnet.network()))
                 }]
             }
             Self::Guard { device, .. } => [&GUARD_IN, &GUARD_OUT].map(|set| self.of_device(set, device)).to_vec(),
@@ -284,8 +288,8 @@ impl Chain {
 
     /// An element for a device; in a map it leads to the chain.
     fn of_device(&self, set: &'static Set, device: &str) -> Element {
-        let verdict = set.verdicts.then(|| Verdict::Jump(self.name()));
-        Element { set, key: Key::default().ifname(device).done(), end: None, verdict, comment: String::new() }
+        let verdict = (set.value == Value::Verdict).then(|| Verdict::Jump(self.name()));
+        Element { verdict, ..Element::new(set, Key::default().ifname(device).done()) }
     }
 
     /// Where its members are.
@@ -312,7 +316,7 @@ impl Chain {
     fn member_of(&self, who: &str, comment: String) -> Element {
         let name = self.name();
         let digits = format!("{who}{}", OwnerTag::digits(&name));
-        Element { set: self.members(), key: marks(&digits), end: None, verdict: Some(Verdict::Goto(name)), comment }
+        Element { verdict: Some(Verdict::Goto(name)), comment, ..Element::new(self.members(), marks(&digits)) }
     }
 
     /// The steps that make it; companions are separate.

@@ -6,16 +6,20 @@
 //! ask first, and send the number of the generation that they saw along: when another writer was faster, the kernel
 //! turns the transaction away at the door, for free ([`Failure::Stale`]).
 
+mod expression;
 mod object;
 mod read;
 mod rule;
+mod set;
 mod step;
 
 use cnm::KernelError;
 
-pub(crate) use object::{Element, Family, Field, Hook, Key, Set, Table, Verdict};
+pub(crate) use expression::Part;
+pub(crate) use object::{Family, Hook, Table, Verdict};
 pub(crate) use read::{ChainState, ListedChain, ListedRule};
 pub(crate) use rule::{Rule, octets};
+pub(crate) use set::{Element, Field, Key, Keys, Set, Value};
 pub(crate) use step::Step;
 
 use crate::netlink::{self, Batch, Netlink, Refusal, flags};

@@ -1,6 +1,7 @@
 //! What nf_tables answers, as values.
 
-use super::object::{Element, Set, Verdict, read_comment};
+use super::object::{Verdict, read_comment};
+use super::set::{Element, Set};
 use super::{HEADER, Kind};
 use crate::netlink::{Attributes, Message, read_text};
 
@@ -137,6 +138,8 @@ fn element(set: &'static Set, attributes: Attributes<'_>) -> Option<Element> {
     let key = attributes.find(1).and_then(|key| Attributes::inside(key).find(1))?;
     let end = attributes.find(10).and_then(|key| Attributes::inside(key).find(1)).map(<[u8]>::to_vec);
     let verdict = verdict(attributes);
+    let data = attributes.find(2).and_then(|data| Attributes::inside(data).find(1));
+    let data = data.map(<[u8]>::to_vec).unwrap_or_default();
     let comment = attributes.find(6).map(read_comment).unwrap_or_default();
-    Some(Element { set, key: key.to_vec(), end, verdict, comment })
+    Some(Element { set, key: key.to_vec(), end, verdict, data, comment })
 }

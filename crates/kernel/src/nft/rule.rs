@@ -5,142 +5,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::object::{Set, Verdict, comment_data};
+use super::expression::{Connection, ESTABLISHED_RELATED, Expression, FIRST, Meta, Part, Payload, nfproto, register};
+use super::object::{Verdict, comment_data};
+use super::set::Set;
 use crate::netlink::Batch;
-
-/// The two 16-byte registers that we use.
-const FIRST: u32 = 1;
-const SECOND: u32 = 2;
-
-/// A packet's property beside its bytes (`NFT_META_*`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meta {
-    Iifname = 6,
-    Oifname = 7,
-    Nfproto = 15,
-}
-
-/// A field of a packet's header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Payload {
-    /// `NFT_PAYLOAD_*_HEADER`: 0 link, 1 network.
-    base: u32,
-    offset: u32,
-    length: u32,
-}
-
-impl Payload {
-    const ETHER_SOURCE: Self = Self { base: 0, offset: 6, length: 6 };
-
-    const fn source(v6: bool) -> Self {
-        if v6 { Self { base: 1, offset: 8, length: 16 } } else { Self { base: 1, offset: 12, length: 4 } }
-    }
-
-    const fn destination(v6: bool) -> Self {
-        if v6 { Self { base: 1, offset: 24, length: 16 } } else { Self { base: 1, offset: 16, length: 4 } }
-    }
-}
-
-/// One instruction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Expression {
-    Meta(Meta, u32),
-    Payload(Payload, u32),
-    /// Keeps the bits of the first register that the mask has.
-    Mask(Vec<u8>),
-    /// Ends the rule unless the first register equals the bytes.
-    Equals(Vec<u8>),
-    /// Looks the first register up: ends the rule when it is not found, else, in a map, takes its verdict.
-    Lookup(&'static Set),
-    Verdict(Verdict),
-    Masquerade,
-    /// The state of the packet's connection (`NFT_CT_STATE`).
-    ConnectionState,
-    /// Ends the rule unless the first register is something else than zeroes.
-    NotZero(usize),
-    Counter,
-    /// A match of iptables: name, revision, its structure as the kernel takes it.
-    Match(&'static str, u32, Vec<u8>),
-}
-
-/// `IP_CT_ESTABLISHED` and `IP_CT_RELATED` as bits of a connection's state, in nf_tables and in iptables.
-const ESTABLISHED_RELATED: u16 = 2 | 4;
-
-impl Expression {
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Meta(..) => "meta",
-            Self::Payload(..) => "payload",
-            Self::Mask(_) => "bitwise",
-            Self::Equals(_) => "cmp",
-            Self::Lookup(_) => "lookup",
-            Self::Verdict(_) => "immediate",
-            Self::Masquerade => "masq",
-            Self::ConnectionState => "ct",
-            Self::NotZero(_) => "cmp",
-            Self::Counter => "counter",
-            Self::Match(..) => "match",
-        }
-    }
-
-    fn write(&self, data: &mut Batch) {
-        match self {
-            Self::Meta(key, register) => {
-                data.be32(2, *key as u32);
-                data.be32(1, *register);
-            }
-            Self::Payload(payload, register) => {
-                data.be32(1, *register);
-                data.be32(2, payload.base);
-                data.be32(3, payload.offset);
-                data.be32(4, payload.length);
-            }
-            Self::Mask(mask) => {
-                data.be32(1, FIRST);
-                data.be32(2, FIRST);
-                data.be32(3, u32::try_from(mask.len()).unwrap_or(u32::MAX));
-                data.nest(4, |value| value.attribute(1, mask));
-                data.nest(5, |value| value.attribute(1, &vec![0; mask.len()]));
-            }
-            Self::Equals(bytes) => {
-                data.be32(1, FIRST);
-                data.be32(2, 0);
-                data.nest(3, |value| value.attribute(1, bytes));
-            }
-            Self::Lookup(set) => {
-                data.be32(2, FIRST);
-                data.text(1, set.name);
-                if set.verdicts {
-                    // The verdict register.
-                    data.be32(3, 0);
-                }
-            }
-            Self::Verdict(verdict) => {
-                data.be32(1, 0);
-                verdict.write(data, 2);
-            }
-            Self::Masquerade => {}
-            Self::ConnectionState => {
-                data.be32(2, 0);
-                data.be32(1, FIRST);
-            }
-            Self::NotZero(bytes) => {
-                data.be32(1, FIRST);
-                data.be32(2, 1);
-                data.nest(3, |value| value.attribute(1, &vec![0; *bytes]));
-            }
-            Self::Counter => {
-                data.attribute(1, &0u64.to_be_bytes());
-                data.attribute(2, &0u64.to_be_bytes());
-            }
-            Self::Match(name, revision, structure) => {
-                data.text(1, name);
-                data.be32(2, *revision);
-                data.attribute(3, structure);
-            }
-        }
-    }
-}
 
 /// A rule, built from left to right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -173,7 +41,11 @@ impl Rule {
     /// `ct state established,related`.
     pub(crate) fn answers(self) -> Self {
         let mask = u32::from(ESTABLISHED_RELATED).to_ne_bytes().to_vec();
-        self.then([Expression::ConnectionState, Expression::Mask(mask), Expression::NotZero(4)])
+        self.then([
+            Expression::Connection(Connection::State, FIRST),
+            Expression::Mask(mask),
+            Expression::Differs(vec![0; 4]),
+        ])
     }
 
     /// `-m conntrack --ctstate RELATED,ESTABLISHED`, where the table is iptables'.
@@ -190,25 +62,24 @@ impl Rule {
         self.then([Expression::Counter])
     }
 
-    /// `NFPROTO_IPV4` or `NFPROTO_IPV6`: in an inet table every look at an address asks for the family first.
-    fn family(self, v6: bool) -> Self {
-        self.then([Expression::Meta(Meta::Nfproto, FIRST), Expression::Equals(vec![if v6 { 10 } else { 2 }])])
-    }
-
-    fn name(self, key: Meta, device: &str) -> Self {
-        let mut bytes = device.as_bytes().to_vec();
-        bytes.resize(16, 0);
-        self.then([Expression::Meta(key, FIRST), Expression::Equals(bytes)])
+    /// In an inet table every look at an address asks for the family first: `meta nfproto ipv4`.
+    pub(crate) fn family(self, v6: bool) -> Self {
+        self.then([Expression::Meta(Meta::Nfproto, FIRST), Expression::Equals(vec![nfproto(v6)])])
     }
 
     /// `iifname "<device>"`.
     pub(crate) fn enters(self, device: &str) -> Self {
-        self.name(Meta::Iifname, device)
+        self.then([Expression::Meta(Meta::Iifname, FIRST), Expression::Equals(name(device))])
+    }
+
+    /// `iifname != "<device>"`.
+    pub(crate) fn enters_elsewhere(self, device: &str) -> Self {
+        self.then([Expression::Meta(Meta::Iifname, FIRST), Expression::Differs(name(device))])
     }
 
     /// `oifname "<device>"`.
     pub(crate) fn leaves(self, device: &str) -> Self {
-        self.name(Meta::Oifname, device)
+        self.then([Expression::Meta(Meta::Oifname, FIRST), Expression::Equals(name(device))])
     }
 
     /// `ip daddr <net>` or `ip6 daddr <net>`.
@@ -262,7 +133,7 @@ impl Rule {
     pub(crate) fn source_in(self, v6: bool, map: &'static Set) -> Self {
         self.family(v6).then([
             Expression::Meta(Meta::Iifname, FIRST),
-            Expression::Payload(Payload::source(v6), SECOND),
+            Expression::Payload(Payload::source(v6), register(16)),
             Expression::Lookup(map),
         ])
     }
@@ -271,7 +142,7 @@ impl Rule {
     pub(crate) fn station_in(self, set: &'static Set) -> Self {
         self.then([
             Expression::Meta(Meta::Iifname, FIRST),
-            Expression::Payload(Payload::ETHER_SOURCE, SECOND),
+            Expression::Payload(Payload::ETHER_SOURCE, register(16)),
             Expression::Lookup(set),
         ])
     }
@@ -284,6 +155,48 @@ impl Rule {
     /// `oifname vmap @<map>`.
     pub(crate) fn exit_in(self, map: &'static Set) -> Self {
         self.then([Expression::Meta(Meta::Oifname, FIRST), Expression::Lookup(map)])
+    }
+
+    fn load(self, parts: &[Part]) -> Self {
+        let mut offset = 0;
+        let mut expressions = Vec::with_capacity(parts.len());
+        for part in parts {
+            expressions.push(part.load(register(offset)));
+            offset += part.field().length();
+        }
+        self.then(expressions)
+    }
+
+    /// `<part> . <part> @<set>`.
+    pub(crate) fn is_in(self, parts: &[Part], set: &'static Set) -> Self {
+        self.load(parts).then([Expression::Lookup(set)])
+    }
+
+    /// `add @<set> { <part> . <part> }`.
+    pub(crate) fn learn(self, parts: &[Part], set: &'static Set) -> Self {
+        self.load(parts).then([Expression::Learn(set)])
+    }
+
+    /// `dnat ip to <part> . <part> map @<map>`, or `ip6`.
+    pub(crate) fn redirect_by(self, v6: bool, parts: &[Part], map: &'static Set) -> Self {
+        self.is_in(parts, map).then([Expression::Redirect { v6 }])
+    }
+
+    /// `fib daddr type local`: the destination is an address of the host.
+    pub(crate) fn to_host(self) -> Self {
+        // `RTN_LOCAL`.
+        self.then([Expression::DestinationKind, Expression::Equals(2u32.to_ne_bytes().to_vec())])
+    }
+
+    /// `ct status dnat`: the connection's destination was another one at first.
+    pub(crate) fn redirected(self) -> Self {
+        // `IPS_DST_NAT`.
+        let bit = (1u32 << 5).to_ne_bytes().to_vec();
+        self.then([
+            Expression::Connection(Connection::Status, FIRST),
+            Expression::Mask(bit),
+            Expression::Differs(vec![0; 4]),
+        ])
     }
 
     /// Ends with a verdict.
@@ -311,6 +224,12 @@ impl Rule {
         }
     }
 }
+/// A device's name as the kernel compares it.
+fn name(device: &str) -> Vec<u8> {
+    let mut bytes = device.as_bytes().to_vec();
+    bytes.resize(16, 0);
+    bytes
+}
 
 /// Octets as they stand in a packet.
 pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
@@ -323,6 +242,11 @@ pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_put_one_behind_the_other() {
+        assert_eq!([0, 4, 12, 16, 20, 32].map(register), [1, 9, 11, 2, 13, 3]);
+    }
 
     #[test]
     fn a_prefix_is_compared_by_whole_bytes_where_it_can() {

@@ -1,7 +1,8 @@
 //! The changes that make up a transaction.
 
-use super::object::{Element, Hook, Set, Table};
+use super::object::{Hook, Table};
 use super::rule::Rule;
+use super::set::{Element, Set};
 use super::{Kind, header};
 use crate::netlink::{Batch, flags};
 

@@ -35,7 +35,7 @@ fn chains(who: usize) -> BTreeSet<String> {
         Intent::Guard { device, internal, .. } => {
             Some(format!("{}-{device}", if internal { "closed" } else { "isolated" }))
         }
-        Intent::SpoofCheck { .. } | Intent::Apart { .. } | Intent::Forward(_) => None,
+        Intent::SpoofCheck { .. } | Intent::Apart { .. } | Intent::Forward(_) | Intent::Publish(_) => None,
     };
     somebody(who).1.into_iter().filter_map(name).collect()
 }

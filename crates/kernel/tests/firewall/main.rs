@@ -9,5 +9,6 @@ mod forwarding;
 mod iptables;
 mod networks;
 mod nftables;
+mod ports;
 mod reference;
 mod traffic;
