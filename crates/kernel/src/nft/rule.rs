@@ -168,7 +168,7 @@ impl Rule {
     }
 
     /// `<part> . <part> @<set>`.
-    pub(crate) fn is_in(self, parts: &[Part], set: &'static Set) -> Self {
+    pub(crate) fn found_in(self, parts: &[Part], set: &'static Set) -> Self {
         self.load(parts).then([Expression::Lookup(set)])
     }
 
@@ -179,11 +179,11 @@ impl Rule {
 
     /// `dnat ip to <part> . <part> map @<map>`, or `ip6`.
     pub(crate) fn redirect_by(self, v6: bool, parts: &[Part], map: &'static Set) -> Self {
-        self.is_in(parts, map).then([Expression::Redirect { v6 }])
+        self.found_in(parts, map).then([Expression::Redirect { v6 }])
     }
 
     /// `fib daddr type local`: the destination is an address of the host.
-    pub(crate) fn to_host(self) -> Self {
+    pub(crate) fn for_host(self) -> Self {
         // `RTN_LOCAL`.
         self.then([Expression::DestinationKind, Expression::Equals(2u32.to_ne_bytes().to_vec())])
     }

@@ -94,12 +94,12 @@ impl Sets {
 /// Every chain of the base, its hook and its rules, in the order in which they are made. The one that others jump to
 /// comes first; all are made in one transaction, so that where the last is, all were.
 pub(super) fn chains() -> [(&'static str, Option<Hook>, Vec<Rule>); 5] {
-    let to_host = || Rule::default().to_host().verdict(Verdict::Jump("publish".into()));
+    let to_host = || Rule::default().for_host().verdict(Verdict::Jump("publish".into()));
     let before = |number| Some(Hook { kind: "nat", number, priority: -100 });
     [
         ("publish", None, [redirects(false), redirects(true)].concat()),
-        ("publish-prerouting", before(0), vec![to_host()]),
-        ("publish-output", before(3), vec![to_host()]),
+        ("publish-prerouting", before(0), vec![for_host()]),
+        ("publish-output", before(3), vec![for_host()]),
         // Before `postrouting`: whoever masquerades first decides.
         ("publish-postrouting", Some(Hook { kind: "nat", number: 4, priority: 99 }), masquerades()),
         // Before everything else looks at the packet, connection tracking included (`raw`).
@@ -131,14 +131,14 @@ fn masquerades() -> Vec<Rule> {
         let sets = sets(v6);
         let (to, original) = if v6 { (Part::To6, Part::OriginalTo6) } else { (Part::To4, Part::OriginalTo4) };
         let of = |device| [device, to, Part::Protocol, Part::Port];
-        let redirected = || Rule::default().family(v6).redirected().is_in(&[original], &sets.addresses);
-        rules.push(redirected().is_in(&of(Part::Exit), &sets.veiled).masquerade());
+        let redirected = || Rule::default().family(v6).redirected().found_in(&[original], &sets.addresses);
+        rules.push(redirected().found_in(&of(Part::Exit), &sets.veiled).masquerade());
         // From the network that the endpoint is in, itself included.
-        rules.push(redirected().is_in(&of(Part::Entry), &sets.hairpins).masquerade());
+        rules.push(redirected().found_in(&of(Part::Entry), &sets.hairpins).masquerade());
         if !v6 {
             // From the host's loopback address; IPv6 lets none of its packets out.
             let local = Rule::default().from(LOOPBACK).redirected();
-            rules.push(local.is_in(&of(Part::Exit), &sets.hairpins).masquerade());
+            rules.push(local.found_in(&of(Part::Exit), &sets.hairpins).masquerade());
         }
     }
     rules
