@@ -98,8 +98,8 @@ pub(super) fn chains() -> [(&'static str, Option<Hook>, Vec<Rule>); 5] {
     let before = |number| Some(Hook { kind: "nat", number, priority: -100 });
     [
         ("publish", None, [redirects(false), redirects(true)].concat()),
-        ("publish-prerouting", before(0), vec![for_host()]),
-        ("publish-output", before(3), vec![for_host()]),
+        ("publish-prerouting", before(0), vec![to_host()]),
+        ("publish-output", before(3), vec![to_host()]),
         // Before `postrouting`: whoever masquerades first decides.
         ("publish-postrouting", Some(Hook { kind: "nat", number: 4, priority: 99 }), masquerades()),
         // Before everything else looks at the packet, connection tracking included (`raw`).
