@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::{Change, Claimed, Elsewhere, Firewall, Link, LinkName, LinkSpec, Mac, Notes, Queueing};
+use crate::{Change, Claimed, Elsewhere, Firewall, Link, LinkName, LinkSpec, Mac, Notes, PortVlan, Queueing};
 
 /// Which of the two network namespaces of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -168,6 +168,12 @@ pub trait Kernel {
     /// # Errors
     /// When the dump fails.
     fn neighbours(&mut self, place: Place, link: u32) -> Result<Vec<crate::Neighbour>, KernelError>;
+
+    /// The VLANs of one bridge port, by id; none on a kernel without VLAN filtering. A dump of this port.
+    ///
+    /// # Errors
+    /// When the dump fails, e.g. because the link is no port.
+    fn vlans(&mut self, place: Place, link: u32) -> Result<Vec<PortVlan>, KernelError>;
 
     /// How the namespace would send to `to`; `None` when it could not.
     ///

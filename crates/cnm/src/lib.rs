@@ -31,7 +31,9 @@ pub use driver::{Context, Driver, Endpoint, Isolation, Lifetime, Members, Need, 
 pub use firewall::{Backend, Firewall, Intent};
 pub use forwarding::{Forwarding, Gatekeeper, Ingress};
 pub use kernel::{Host, Kernel, KernelError, Place, RouteLookup};
-pub use link::{Claimed, FdbEntry, Link, LinkKind, LinkName, LinkSpec, Neighbour, Peer, PortFlags, VlanRange, Vxlan};
+pub use link::{
+    Claimed, FdbEntry, Link, LinkKind, LinkName, LinkSpec, Neighbour, Peer, PortFlags, PortVlan, VlanRange, Vxlan,
+};
 pub use mac::Mac;
 pub use macvlan::{Elsewhere, Macvlan, MacvlanMode, NotAMode};
 pub use notes::Notes;

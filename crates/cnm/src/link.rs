@@ -321,6 +321,29 @@ pub struct VlanRange {
     pub native: bool,
 }
 
+/// One VLAN of a bridge port, as the kernel has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortVlan {
+    /// 1 to 4094.
+    pub id: u16,
+    /// Untagged frames that come in belong to it (`BRIDGE_VLAN_INFO_PVID`).
+    pub pvid: bool,
+    /// Its frames leave without a tag (`BRIDGE_VLAN_INFO_UNTAGGED`).
+    pub untagged: bool,
+}
+
+impl fmt::Display for PortVlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VLAN {}", self.id)?;
+        f.write_str(match (self.pvid, self.untagged) {
+            (true, true) => " untagged",
+            (true, false) => " for untagged frames that come in",
+            (false, true) => " untagged on the way out",
+            (false, false) => " tagged",
+        })
+    }
+}
+
 /// How a request names a link.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum LinkName {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cnm::{FdbEntry, Mac, MacvlanMode, PortFlags, Queueing, Vxlan};
+use cnm::{FdbEntry, Mac, MacvlanMode, PortFlags, PortVlan, Queueing, Vxlan};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Number of a namespace; 0 is the host.
@@ -70,8 +70,8 @@ pub(crate) struct Port {
     pub(crate) flags: PortFlags,
     /// Somebody has disabled it (`BR_STATE_DISABLED`); it opens again when it comes up again.
     pub(crate) closed: bool,
-    /// Ids, and whether untagged frames belong to it.
-    pub(crate) vlans: BTreeMap<u16, bool>,
+    /// By id.
+    pub(crate) vlans: BTreeMap<u16, PortVlan>,
 }
 
 /// An IPv4 address of a link.

@@ -1,7 +1,7 @@
 //! The numbers of errno(3) that Linux answers with here (asm-generic; the same on every architecture that we build
 //! for).
 
-/// The absence of a file, a sysctl or a VLAN.
+/// The absence of a file or a sysctl.
 pub const ENOENT: i32 = 2;
 /// No such route.
 pub const ESRCH: i32 = 3;

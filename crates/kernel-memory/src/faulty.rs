@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use cnm::{
     Backend, Change, Claimed, Elsewhere, FdbEntry, Firewall, Intent, Kernel, KernelError, Link, LinkName, LinkSpec,
-    Mac, Neighbour, Notes, Owner, OwnerTag, Place, Queueing, Route, RouteLookup, Share,
+    Mac, Neighbour, Notes, Owner, OwnerTag, Place, PortVlan, Queueing, Route, RouteLookup, Share,
 };
 use ipnet::IpNet;
 
@@ -241,6 +241,10 @@ impl<K: Kernel> Kernel for Faulty<K> {
 
     fn neighbours(&mut self, place: Place, link: u32) -> Result<Vec<Neighbour>, KernelError> {
         self.pass(format!("list neighbours {place}"), |inner| inner.neighbours(place, link))
+    }
+
+    fn vlans(&mut self, place: Place, link: u32) -> Result<Vec<PortVlan>, KernelError> {
+        self.pass(format!("list the VLANs of a bridge port {place}"), |inner| inner.vlans(place, link))
     }
 
     fn route_to(&mut self, place: Place, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {

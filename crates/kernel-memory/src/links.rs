@@ -1,11 +1,11 @@
 //! Links: birth, changes, death and what dies with them.
 
-use cnm::{Claimed, LinkKind, LinkName, LinkSpec, Mac, Peer, Place, PortFlags, VlanRange};
+use cnm::{Claimed, LinkKind, LinkName, LinkSpec, Mac, Peer, Place, PortFlags, PortVlan, VlanRange};
 
 use crate::device::{Bridge, Device, Kind, NsId, Port};
 use crate::memory::World;
 use crate::namespace::Refusal;
-use crate::{EADDRNOTAVAIL, EINVAL, ELOOP, ENETDOWN, ENODEV, ENOENT, EOPNOTSUPP, ERANGE};
+use crate::{EADDRNOTAVAIL, EINVAL, ELOOP, ENETDOWN, ENODEV, EOPNOTSUPP, ERANGE};
 
 /// `ETH_MIN_MTU` and `ETH_MAX_MTU`.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
@@ -125,9 +125,9 @@ impl World {
     }
 
     fn enslave(&mut self, ns: NsId, index: u32, master: u32) {
-        let filtering = self.device(ns, master).and_then(Device::bridge).is_some_and(|bridge| bridge.vlan_filtering);
-        // `default_pvid`.
-        let vlans = filtering.then_some((1, true)).into_iter().collect();
+        // `default_pvid`, whether the bridge filters or not.
+        let default = PortVlan { id: 1, pvid: true, untagged: true };
+        let vlans = self.vlan_filtering.then_some((default.id, default)).into_iter().collect();
         if let Some(device) = self.device_mut(ns, index) {
             device.port = Some(Port { master, flags: PortFlags::default(), closed: false, vlans });
         }
@@ -348,9 +348,10 @@ impl World {
             return Err((EINVAL, ""));
         }
         if range.native {
-            port.vlans.values_mut().for_each(|native| *native = false);
+            port.vlans.values_mut().for_each(|vlan| vlan.pvid = false);
         }
-        port.vlans.extend((range.first..=range.last).map(|id| (id, range.native)));
+        let vlan = |id| (id, PortVlan { id, pvid: range.native, untagged: range.native });
+        port.vlans.extend((range.first..=range.last).map(vlan));
         Ok(())
     }
 
@@ -360,11 +361,8 @@ impl World {
         if !supported {
             return Err((EOPNOTSUPP, ""));
         }
-        // One that the port lacks is an error only when it is the last of the request (br_process_vlan_info).
-        let mut last = true;
-        for id in range.first..=range.last {
-            last = port.vlans.remove(&id).is_some();
-        }
-        if last || range.first != range.last { Ok(()) } else { Err((ENOENT, "")) }
+        // One that the port lacks is no error (br_vlan_info).
+        port.vlans.retain(|id, _| !(range.first..=range.last).contains(id));
+        Ok(())
     }
 }

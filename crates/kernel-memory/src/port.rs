@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use cnm::{
     Change, Claimed, Elsewhere, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour,
-    Notes, Place, Queueing, Route, RouteLookup,
+    Notes, Place, PortVlan, Queueing, Route, RouteLookup,
 };
 use ipnet::IpNet;
 
@@ -203,6 +203,15 @@ impl Kernel for Memory {
     fn neighbours(&mut self, place: Place, link: u32) -> Result<Vec<Neighbour>, KernelError> {
         let Some(device) = self.namespace(place)?.devices.get(&link) else { return Ok(Vec::new()) };
         Ok(device.neighbours.iter().map(|(ip, mac)| Neighbour { ip: *ip, mac: *mac }).collect())
+    }
+
+    fn vlans(&mut self, place: Place, link: u32) -> Result<Vec<PortVlan>, KernelError> {
+        let device = self.namespace(place)?.devices.get(&link);
+        match device.map(|device| &device.port) {
+            Some(Some(port)) => Ok(port.vlans.values().copied().collect()),
+            Some(None) => Err(KernelError::new("list the VLANs of a bridge port", EINVAL, "")),
+            None => Err(KernelError::new("list the VLANs of a bridge port", ENODEV, "")),
+        }
     }
 
     fn route_to(&mut self, place: Place, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {

@@ -142,7 +142,8 @@ impl Memory {
         }
         if let Some(port) = &device.port {
             let master = space.devices.get(&port.master).map_or("nothing", |master| &master.name);
-            text += &format!(" master {master} {:?} vlans {:?}", port.flags, port.vlans);
+            let vlans: Vec<String> = port.vlans.values().map(ToString::to_string).collect();
+            text += &format!(" master {master} {:?} vlans {vlans:?}", port.flags);
             if port.closed {
                 text += " closed";
             }

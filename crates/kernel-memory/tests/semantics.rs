@@ -3,11 +3,11 @@
 
 use cnm::{
     Address, Backend, Change, Intent, Kernel, KernelError, LinkKind, LinkName, LinkSpec, Mac, Owner, Peer, Place,
-    PortFlags, Route,
+    PortFlags, Route, VlanRange,
 };
 use kernel_memory::{
-    EACCES, EADDRNOTAVAIL, EBUSY, EEXIST, EHOSTUNREACH, EIO, ENETDOWN, ENETUNREACH, ENODEV, ENOENT, EOPNOTSUPP, Fault,
-    Faults, Faulty, Memory,
+    EACCES, EADDRNOTAVAIL, EBUSY, EEXIST, EHOSTUNREACH, EINVAL, EIO, ENETDOWN, ENETUNREACH, ENODEV, ENOENT, EOPNOTSUPP,
+    Fault, Faults, Faulty, Memory,
 };
 
 const HOST: Place = Place::Host;
@@ -293,4 +293,32 @@ fn a_fault_hits_one_call_and_a_death_all_that_follow() {
     assert_eq!(run(Fault::AnswerLost { call: 2, errno: EBUSY }), ([0, EBUSY, 0], [true, false], Some(2)));
     assert_eq!(run(Fault::DeathBefore { call: 2 }), ([0, EIO, EIO], [true, false], Some(2)));
     assert_eq!(run(Fault::DeathAfter { call: 2 }), ([0, EIO, EIO], [true, true], Some(2)));
+}
+
+#[test]
+fn a_port_has_the_default_vlan_and_what_it_is_given() {
+    let told = |memory: &mut Memory| -> Vec<String> {
+        let index = memory.link(HOST, &name("v0")).unwrap().unwrap().index;
+        memory.vlans(HOST, index).unwrap().iter().map(ToString::to_string).collect()
+    };
+    let range = |first, last, native| VlanRange { first, last, native };
+    let mut memory = attached();
+    assert_eq!(told(&mut memory), Vec::<String>::new(), "a kernel without VLAN filtering has none");
+    assert_eq!(one(&mut memory, HOST, Change::AddVlan(name("v0"), range(7, 7, true))), Err(EOPNOTSUPP));
+
+    memory = Memory::new().with_vlan_filtering();
+    memory.create(HOST, &bridge()).unwrap();
+    memory.create(HOST, &veth("v0", "eth0")).unwrap();
+    assert_eq!(told(&mut memory), ["VLAN 1 untagged"]);
+    one(&mut memory, HOST, Change::AddVlan(name("v0"), range(7, 7, true))).unwrap();
+    one(&mut memory, HOST, Change::AddVlan(name("v0"), range(8, 9, false))).unwrap();
+    assert_eq!(
+        told(&mut memory),
+        ["VLAN 1 untagged on the way out", "VLAN 7 untagged", "VLAN 8 tagged", "VLAN 9 tagged"]
+    );
+    one(&mut memory, HOST, Change::DeleteVlan(name("v0"), range(1, 8, false))).unwrap();
+    one(&mut memory, HOST, Change::DeleteVlan(name("v0"), range(8, 8, false))).unwrap();
+    assert_eq!(told(&mut memory), ["VLAN 9 tagged"]);
+    let bridge = memory.link(HOST, &name("br0")).unwrap().unwrap().index;
+    assert_eq!(memory.vlans(HOST, bridge).map_err(|error| error.errno), Err(EINVAL));
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cnm::{
     Change, Claimed, Elsewhere, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour,
-    Notes, Place, Queueing, Route, RouteLookup,
+    Notes, Place, PortVlan, Queueing, Route, RouteLookup,
 };
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -291,6 +291,19 @@ impl Kernel for Linux {
             |batch| rtnl::neighbour_dump(batch, link),
             |message| rtnl::parse_neighbour(message, link).into_iter().collect(),
         )
+    }
+
+    fn vlans(&mut self, place: Place, link: u32) -> Result<Vec<PortVlan>, KernelError> {
+        let vlans = self.dump(
+            place,
+            "list the VLANs of a bridge port",
+            |batch| rtnl::vlan_dump(batch, link),
+            |message| rtnl::parse_vlans(message, link),
+        );
+        match vlans {
+            Err(error) if error.errno == Errno::EOPNOTSUPP as i32 => Ok(Vec::new()),
+            other => other,
+        }
     }
 
     fn route_to(&mut self, place: Place, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {

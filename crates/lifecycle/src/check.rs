@@ -113,6 +113,7 @@ fn check_claim<K: Kernel>(
     };
     let wanted = cnm::LinkSpec { name: port.clone(), mac: None, ..claim.clone() };
     expect_satisfied(&host, &wanted, Place::Host, master)?;
+    expect_mtu(&host, claim)?;
     if OwnerTag::read(&host.alias).is_some_and(|tag| tag != owner.tag()) {
         let difference = format!("belongs to another attachment: its alias is {:?}", host.alias);
         return Err(drift(&Drift { object: format!("link {port} on the host"), difference }));
@@ -141,6 +142,17 @@ fn check_claim<K: Kernel>(
         | LinkKind::Vlan { .. }
         | LinkKind::Dummy => Ok(port),
     }
+}
+
+/// The host's end has the MTU that the configuration asks for. The other end is the container's and the later plugins'.
+fn expect_mtu(host: &Link, claim: &cnm::LinkSpec) -> Result<(), Error> {
+    if let (LinkKind::Veth { .. }, Some(mtu)) = (&claim.kind, claim.mtu)
+        && host.mtu != mtu
+    {
+        let object = format!("veth {} on the host", host.name);
+        return Err(drift(&Drift { object, difference: format!("has MTU {}, not {mtu}", host.mtu) }));
+    }
+    Ok(())
 }
 
 /// The same resources for a host end of another name.
@@ -242,10 +254,8 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
             Resource::Tuning(tuning) => expect_tuned(converger.kernel, tuning)?,
             Resource::Shaping(shaping) => expect_shaped(converger.kernel, shaping)?,
             Resource::Alone => expect_alone(converger)?,
-            Resource::Vlans { .. }
-            | Resource::ArpNotify { .. }
-            | Resource::Firewall(_)
-            | Resource::OnlyLoopbackAddresses => {}
+            Resource::Vlans { link, vlans, keep_default } => converger.expect_vlans(link, vlans, *keep_default)?,
+            Resource::ArpNotify { .. } | Resource::Firewall(_) | Resource::OnlyLoopbackAddresses => {}
         }
     }
     Ok(())

@@ -195,16 +195,6 @@ impl<'k, K: Kernel> Converger<'k, K> {
         }
     }
 
-    pub(crate) fn vlans(&mut self, resource: &Resource) -> Result<(), Error> {
-        let Resource::Vlans { link, vlans, keep_default } = resource else { return Ok(()) };
-        let index = self.index(Place::Host, link)?;
-        let all = cnm::VlanRange { first: 1, last: 4094, native: false };
-        let cleared = (!keep_default).then(|| Change::DeleteVlan(index.clone(), all));
-        let added = vlans.iter().map(|range| Change::AddVlan(index.clone(), *range));
-        self.pending.extend(cleared.into_iter().chain(added).map(|change| (Place::Host, change)));
-        Ok(())
-    }
-
     fn only_loopback_addresses(&mut self) -> Result<(), Error> {
         let lo = self.link(Place::Sandbox, "lo").map_err(kernel)?.unwrap_or_default();
         for address in self.kernel.addresses(Place::Sandbox, lo.index).map_err(kernel)? {

@@ -23,6 +23,7 @@ mod shape;
 mod shared;
 mod status;
 mod tune;
+mod vlans;
 
 pub use attach::attach;
 pub use chained::{ChainedPlugin, adjust, check_adjustment, collect_traces, withdraw};

@@ -17,7 +17,7 @@ pub(crate) use link::{
 };
 pub(crate) use namespace::{get_id, id_dump, new_id, parse_id};
 pub(crate) use neighbour::{fdb_change, fdb_dump, neighbour_change, neighbour_dump, parse_fdb, parse_neighbour};
-pub(crate) use port::{close_port, port_flags, vlans};
+pub(crate) use port::{close_port, parse_vlans, port_flags, vlan_dump, vlans};
 pub(crate) use route::{
     add_route, default_dump, delete_route, lookup, parse_default, parse_lookup, parse_routes, route_dump,
 };
@@ -37,6 +37,8 @@ pub(crate) const DELETE_NEIGHBOUR: u16 = 29;
 pub(crate) const GET_NEIGHBOUR: u16 = 30;
 pub(crate) const NEW_NAMESPACE_ID: u16 = 88;
 pub(crate) const GET_NAMESPACE_ID: u16 = 90;
+pub(crate) const NEW_VLAN: u16 = 112;
+pub(crate) const GET_VLAN: u16 = 114;
 
 const AF_INET: u8 = 2;
 const AF_BRIDGE: u8 = 7;
