@@ -41,6 +41,7 @@ mod snapshot;
 mod suite;
 mod sysctl;
 mod traffic;
+mod tunnel;
 
 pub use call::{Call, Pending};
 pub use capture::{Capture, Frame};
@@ -59,3 +60,4 @@ pub use sandbox::Sandbox;
 pub use snapshot::Snapshot;
 pub use suite::Suite;
 pub use traffic::Echo;
+pub use tunnel::{Checksum, Tunnelled};

@@ -165,7 +165,7 @@ fn collect(command: String, mut child: Child, input: Option<Vec<u8>>) -> std::io
 pub(crate) fn remedy(program: &str) -> String {
     let name = program.rsplit('/').next().unwrap_or(program);
     let package = match name {
-        "ip" | "bridge" | "ss" => "iproute2",
+        "ip" | "bridge" | "ss" | "tc" => "iproute2",
         "nft" => "nftables",
         "iptables" | "ip6tables" | "iptables-save" | "ip6tables-save" => "iptables",
         "ping" => "iputils-ping",
@@ -175,6 +175,7 @@ pub(crate) fn remedy(program: &str) -> String {
         "runc" => "runc",
         "podman" => "podman",
         "conntrack" => "conntrack",
+        "ethtool" => "ethtool",
         "iperf3" => "iperf3",
         "busybox" => "busybox-static",
         _ => return format!("is {program} there and executable?"),

@@ -1,5 +1,6 @@
 //! What happens to clusters: partitions, pulled cables, bad lines, hosts that die and come back.
-//! All of it happens at the router or to a whole host: nothing in a host is touched, as in life.
+//! All of it happens at the router or to a whole host. Of what is in a host only its default routes follow its cables,
+//! as where a routing daemon runs.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -106,13 +107,16 @@ impl Cluster {
         self.rewire(host);
     }
 
-    /// A routing daemon would do it: the router's addresses and routes follow the cables that are plugged.
+    /// What a routing daemon does: routes on both sides follow the cables that are plugged. (Without, Linux sends on into
+    /// a dead cable over IPv6 whatever has cached its route, and VXLAN devices do.)
     #[track_caller]
     fn rewire(&self, host: usize) {
         let links = self.router.links();
         let is_up = |cable: &usize| links.iter().any(|link| link.name == plain_port(host, *cable) && link.up);
         let plugged: Vec<usize> = self.cables(host).filter(is_up).collect();
-        self.router.ip_batch(&self.host(host).routers_half(&plugged));
+        let node = self.host(host);
+        self.router.ip_batch(&node.routers_half(&plugged));
+        node.ip_batch(&node.default_routes(&plugged));
     }
 
     /// What a host sends is impaired from now on, in the words of tc-netem(8), e.g. `loss 1% delay 50ms`. Empty: good

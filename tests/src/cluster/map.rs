@@ -11,9 +11,10 @@ impl Cluster {
             Underlay::Routed => "a router forwards between them",
             Underlay::Switched => "a switch joins them",
         };
-        let [v4, v6] = Family::ALL.map(|family| self.world(family));
+        let [v4, v6] = Family::ALL.map(|family| self.world_address(family));
         let mut text = format!("{} hosts; {between}. MTU of the cables: {}\n\n", self.hosts().count(), plan.mtu);
-        text += &format!("  router   the world: {v4}  {v6}\n");
+        text += "  router\n";
+        text += &format!("  ├── {:13} {v4:18} {v6}\n", "world");
         let last = self.hosts().map(super::Node::number).max();
         for host in self.hosts() {
             let (branch, trunk) = if Some(host.number()) == last { ("└", " ") } else { ("├", "│") };

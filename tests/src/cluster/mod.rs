@@ -31,7 +31,7 @@ pub use plan::{Family, MOST_HOSTS, Plan, Underlay};
 
 use std::net::IpAddr;
 
-use crate::{Host, Suite};
+use crate::{Host, Sandbox, Suite};
 use plan::switch;
 
 /// Hosts and what lies between them. Its end is verified as that of every [`Host`].
@@ -41,7 +41,8 @@ pub struct Cluster {
     suite: Suite,
     /// The host with number n is at n - 1; `None` while it is stopped.
     nodes: Vec<Option<Node>>,
-    // Dropped after the hosts.
+    world: Sandbox,
+    // Dropped after all others.
     router: Host,
 }
 
@@ -89,9 +90,14 @@ impl Cluster {
         ] {
             router.set_sysctl(key, value);
         }
-        let mut lines = Vec::new();
+        let world = router.sandbox("world");
+        let mut lines = vec!["link add world type veth peer name eth0 netns world".into(), "link set world up".into()];
+        let mut beyond = vec!["link set lo up".into(), "link set eth0 up".into()];
         for family in Family::ALL {
-            lines.push(node::address_line(family, Plan::world(family).into(), "lo"));
+            let router = Plan::way_back(family);
+            lines.push(node::address_line(family, router, "world"));
+            beyond.push(node::address_line(family, Plan::world(family), "eth0"));
+            beyond.push(format!("route add {} via {}", family.everything(), router.addr()));
         }
         if plan.underlay == Underlay::Switched {
             for cable in 0..plan.cables {
@@ -105,8 +111,9 @@ impl Cluster {
             }
         }
         router.ip_batch(&lines);
+        world.ip_batch(&beyond);
         let nodes = plan.numbers().map(|number| Some(Node::new(&plan, number, &suite, &router))).collect();
-        Self { plan, suite, nodes, router }
+        Self { plan, suite, nodes, world, router }
     }
 
     /// The host `h<number>`, from 1.
@@ -138,9 +145,15 @@ impl Cluster {
         &self.plan
     }
 
-    /// The address of the world beyond the hosts. It is the router's, who knows the hosts' addresses and no others.
+    /// The world beyond the router. It reaches the hosts' addresses and no others.
     #[must_use]
-    pub fn world(&self, family: Family) -> IpAddr {
-        Plan::world(family)
+    pub fn world(&self) -> &Sandbox {
+        &self.world
+    }
+
+    /// The address of the world.
+    #[must_use]
+    pub fn world_address(&self, family: Family) -> IpAddr {
+        Plan::world(family).addr()
     }
 }

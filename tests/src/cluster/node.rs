@@ -65,23 +65,34 @@ impl Node {
             lines.push(format!("link set up{cable} up"));
         }
         for family in Family::ALL {
-            let mut ways = String::new();
             for cable in 0..self.plan.cables {
                 let device = self.plan.uplink(cable);
                 lines.push(address_line(family, self.plan.address(family, self.number, cable), &device));
-                let gateway = self.plan.gateway(family, self.number, cable).addr();
-                ways += &format!(" nexthop via {gateway} dev {device}");
             }
-            // What the host itself sends has the tunnel address, as where a routing daemon sets the source.
-            let mut source = String::new();
             if self.plan.loopback {
-                let vtep = self.vtep(family);
-                lines.push(address_line(family, vtep.into(), "lo"));
-                source = format!(" src {vtep}");
+                lines.push(address_line(family, self.vtep(family).into(), "lo"));
             }
-            lines.push(format!("route add {}{source}{ways}", family.everything()));
         }
+        let all: Vec<usize> = (0..self.plan.cables).collect();
+        lines.extend(self.default_routes(&all));
         lines
+    }
+
+    /// The host's default routes while these of its cables are plugged; may be said again when they changed.
+    pub(super) fn default_routes(&self, plugged: &[usize]) -> Vec<String> {
+        if plugged.is_empty() {
+            return Vec::new();
+        }
+        let route = |family: Family| {
+            let ways = plugged.iter().map(|cable| {
+                let gateway = self.plan.gateway(family, self.number, *cable).addr();
+                format!(" nexthop via {gateway} dev {}", self.plan.uplink(*cable))
+            });
+            // What the host itself sends has the tunnel address, as where a routing daemon sets the source.
+            let source = if self.plan.loopback { format!(" src {}", self.vtep(family)) } else { String::new() };
+            format!("route replace {}{source}{}", family.everything(), ways.collect::<String>())
+        };
+        Family::ALL.map(route).to_vec()
     }
 
     /// The router's side of the host with these of its cables plugged; may be said again when they changed.

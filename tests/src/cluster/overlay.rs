@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::{Cluster, Family, Node};
-use crate::Conf;
+use crate::{Attached, Conf, Sandbox};
 
 /// How many addresses of the common subnet are a host's.
 const SHARE: u128 = 8;
@@ -15,6 +15,8 @@ const SHARE: u128 = 8;
 #[derive(Debug, Clone)]
 pub struct Overlay {
     conf: Conf,
+    vni: u32,
+    port: u16,
     underlay: Family,
     subnets: Vec<IpNet>,
 }
@@ -24,7 +26,7 @@ impl Overlay {
     #[must_use]
     pub fn new(name: &str, vni: u32) -> Self {
         let conf = Conf::new("vxlan-overlay", name).with("bridge", format!("br-{name}")).with("vni", vni);
-        Self { conf, underlay: Family::V4, subnets: Vec::new() }
+        Self { conf, vni, port: 4789, underlay: Family::V4, subnets: Vec::new() }
     }
 
     /// With one more subnet, common to all hosts: host `n` hands out the addresses from `8n` to `8n+7`.
@@ -57,6 +59,70 @@ impl Overlay {
     pub fn to_the_world(mut self) -> Self {
         self.conf = self.conf.to_the_world();
         self
+    }
+
+    /// The network's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.conf.name()
+    }
+
+    /// Its bridge on every host.
+    #[must_use]
+    pub fn bridge(&self) -> &str {
+        self.conf.bridge_name()
+    }
+
+    /// Its VXLAN device on every host.
+    #[must_use]
+    pub fn device(&self) -> String {
+        format!("vx{}", self.vni)
+    }
+
+    /// The UDP port of its tunnels.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// On another UDP port than 4789.
+    #[must_use]
+    pub fn on_port(mut self, port: u16) -> Self {
+        self.port = port;
+        self.with("port", port)
+    }
+
+    /// A new container on every host of the cluster, attached; in the order of the hosts. Its name is that of the
+    /// network and the host's number.
+    ///
+    /// # Panics
+    /// When an attachment fails.
+    #[must_use]
+    #[track_caller]
+    pub fn everywhere(&self, cluster: &Cluster) -> Vec<(Sandbox, Attached)> {
+        cluster.hosts().map(|host| self.attach(cluster, host)).collect()
+    }
+
+    /// A new container on one host, attached.
+    ///
+    /// # Panics
+    /// When the attachment fails.
+    #[must_use]
+    #[track_caller]
+    pub fn attach(&self, cluster: &Cluster, host: &Node) -> (Sandbox, Attached) {
+        host.attach(&self.on(cluster, host), &format!("{}{}", self.name(), host.number()))
+    }
+
+    /// The configuration on a host that gives one address of the subnet, whosoever it is: for containers that move.
+    ///
+    /// # Panics
+    /// When the network has no subnet.
+    #[must_use]
+    #[track_caller]
+    pub fn with_address(&self, cluster: &Cluster, host: &Node, address: IpAddr) -> Conf {
+        let subnet = self.subnets.iter().find(|subnet| subnet.contains(&address)).expect("an address of the network");
+        let range = json!([{ "subnet": subnet.to_string(), "rangeStart": address, "rangeEnd": address }]);
+        self.on(cluster, host).without("ipam").range_set(range)
     }
 
     /// The configuration on a host of the cluster: its own tunnel address, all others of the plan as peers.

@@ -57,7 +57,8 @@ pub enum Underlay {
 /// | routed | `198.18.<100k+n>.1/24`, `2001:db8:<k>:<n>::1/64` | `.254`, `::fe` |
 /// | switched | `198.18.<k>.<n>/24`, `2001:db8:<k>::<n>/64` | `.254`, `::fe` |
 /// | with loopback addresses | `192.0.2.<n>/32`, `2001:db8:ffff::<n>/128` | |
-/// | the world, at the router | | `203.0.113.1/32`, `2001:db8:cafe::1/128` |
+///
+/// The world is one more namespace behind the router: `203.0.113.1/24`, `2001:db8:cafe::1/64`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub(crate) hosts: usize,
@@ -113,6 +114,12 @@ impl Plan {
     pub fn vlan(mut self, id: u16) -> Self {
         self.vlan = Some(id);
         self
+    }
+
+    /// How many cables each host has.
+    #[must_use]
+    pub fn cables(&self) -> usize {
+        self.cables
     }
 
     /// Numbers of the hosts.
@@ -171,11 +178,20 @@ impl Plan {
         }
     }
 
-    /// The address of the world beyond the hosts.
-    pub(crate) fn world(family: Family) -> IpAddr {
+    /// The address of the world beyond the router, with prefix length.
+    pub(crate) fn world(family: Family) -> IpNet {
+        Self::beyond(family, 1)
+    }
+
+    /// The router's address there.
+    pub(crate) fn way_back(family: Family) -> IpNet {
+        Self::beyond(family, 254)
+    }
+
+    fn beyond(family: Family, station: u8) -> IpNet {
         match family {
-            Family::V4 => Ipv4Addr::new(203, 0, 113, 1).into(),
-            Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0xcafe, 0, 0, 0, 0, 1).into(),
+            Family::V4 => net(Ipv4Addr::new(203, 0, 113, station).into(), 24),
+            Family::V6 => net(Ipv6Addr::new(0x2001, 0xdb8, 0xcafe, 0, 0, 0, 0, station.into()).into(), 64),
         }
     }
 }
@@ -208,7 +224,7 @@ mod tests {
         let plans = [Plan::hosts(MOST_HOSTS).two_cables(), Plan::hosts(MOST_HOSTS).two_cables().loopback()];
         for plan in plans.into_iter().flat_map(|plan| [plan.clone(), plan.switched()]) {
             for family in Family::ALL {
-                let mut all = BTreeSet::from([Plan::world(family)]);
+                let mut all = BTreeSet::from([Plan::world(family).addr()]);
                 let mut expected = 1;
                 for host in plan.numbers() {
                     for cable in 0..plan.cables {

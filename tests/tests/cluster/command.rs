@@ -1,6 +1,6 @@
 //! `cluster`, the command that holds the rig open for a person.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
 
 use cnm_tests::{Suite, eventually};
@@ -66,9 +66,9 @@ fn wrong_arguments_are_refused_with_the_usage() {
 }
 
 /// Starts a session that works on a host, in the foreground and behind its back, ends it with `end`, and wants all of
-/// it to be gone.
+/// it to be gone. What it said on standard error.
 #[track_caller]
-fn leaves_nothing(end: impl FnOnce(&mut Child)) {
+fn leaves_nothing(end: impl FnOnce(&mut Child)) -> String {
     let mut child = cluster(&["2"]);
     let mut pipe = child.stdin.take().expect("a pipe");
     pipe.write_all(b"h2 setsid sleep 600 </dev/null &\nh2 readlink /proc/self/ns/net\nh2 cat\n").expect("it reads");
@@ -80,16 +80,19 @@ fn leaves_nothing(end: impl FnOnce(&mut Child)) {
     });
     child.stdin = Some(pipe);
     end(&mut child);
+    let mut complaint = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut complaint).expect("text");
     child.wait().expect("it ends");
     eventually("processes of a session that has ended", || match processes_in(&net) {
         left if left.is_empty() => Ok(()),
         left => Err(format!("{left:?}")),
     });
+    complaint
 }
 
 #[test]
 fn nothing_is_left_when_the_shell_ends() {
-    leaves_nothing(|child| drop(child.stdin.take()));
+    assert_eq!(leaves_nothing(|child| drop(child.stdin.take())), "");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn cuts_and_heals(plan: Plan) {
     cluster.partition(&[2], &[3, 4]);
     each(&PARTED, cannot);
     each(&JOINED, reach);
-    cluster.host(1).reaches(cluster.world(Family::V4));
+    cluster.host(1).reaches(cluster.world_address(Family::V4));
     cluster.heal();
     each(&PARTED, reach);
 }

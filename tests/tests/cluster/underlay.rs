@@ -7,7 +7,7 @@ use cnm_tests::cluster::{ByHand, Cluster, Family, MOST_HOSTS, Plan};
 fn all_reach_all(cluster: &Cluster) {
     for one in cluster.hosts() {
         for family in Family::ALL {
-            one.reaches(cluster.world(family));
+            one.reaches(cluster.world_address(family));
             for other in cluster.hosts() {
                 one.reaches(other.vtep(family));
             }

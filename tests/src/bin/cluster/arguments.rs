@@ -7,7 +7,7 @@ pub(crate) const HELP: &str = "\
 usage: cluster [OPTION…] [HOSTS]
 
 Makes HOSTS hosts (1 to 25, 5 by default) and a router in namespaces of their own, prints the map and gives a shell
-where `h1`, `h2`, … and `router` run a command there, or a shell without one. Nothing is left when the shell ends.
+where `h1`, `h2`, …, `router` and `world` run a command there, or a shell without one. Nothing is left when the shell ends.
 
   --two-cables   two cables on each host instead of one
   --loopback     the hosts' tunnel addresses on `lo`

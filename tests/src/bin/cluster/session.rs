@@ -49,7 +49,7 @@ pub(crate) fn hold(plan: Plan) -> Result<u8, String> {
 
     let enter = format!("nsenter --target {} --mount --pid {COMMANDS}/h1", outer.display());
     let text = format!(
-        "{}\nhere: `h1` is a shell on host 1, `h1 COMMAND` runs one; so do h2, … and router. `map` prints this again.\n\
+        "{}\nhere: `h1` is a shell on host 1, `h1 COMMAND` runs one; so do h2, …, router and world. `map` prints this again.\n\
          from another terminal: {enter}\n\
          every host has a configuration of the network \"{NETWORK}\" ({SUBNET}, VNI {VNI}), so for instance:\n  \
          h1 cnm sandbox add web; h1 cnm add {NETWORK} web; h2 cnm sandbox add db; h2 cnm add {NETWORK} db\n\
@@ -62,6 +62,8 @@ pub(crate) fn hold(plan: Plan) -> Result<u8, String> {
     }
     io::stdout().write_all(text.as_bytes()).map_err(|error| format!("print the map: {error}"))?;
     let status = cluster.router().in_front(&format!("{COMMANDS}/router"), &[]);
+    // What the person left running is no leak: the kernel ends it together with this process.
+    std::mem::forget(cluster);
     if io::stdin().is_terminal() {
         // What the last command of a person came to is no failure of the session.
         return Ok(0);
@@ -89,7 +91,9 @@ fn commands(cluster: &Cluster) -> Vec<(String, String)> {
     };
     let mut commands: Vec<(String, String)> =
         cluster.hosts().map(|host| (host.label().to_owned(), script(host))).collect();
-    commands.push((cluster.router().label().to_owned(), script(cluster.router())));
+    for place in [cluster.router() as &Namespace, cluster.world() as &Namespace] {
+        commands.push((place.label().to_owned(), script(place)));
+    }
     commands.push(("map".into(), format!("#!/bin/sh\nexec cat {COMMANDS}/map.txt\n")));
     commands
 }
