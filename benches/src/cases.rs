@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::chain::Chain;
 use crate::contender::{Contender, Endpoint, Shape, Verb, Who};
-use crate::process::{Invocation, Outcome};
+use crate::operation::Operation;
+use crate::process::Outcome;
 use crate::statistics::Sample;
 use crate::world::World;
 
@@ -76,6 +78,8 @@ impl Places {
     pub fn contenders(&self, shape: Shape) -> Vec<Contender> {
         [(Who::Ours, &self.ours), (Who::Reference, &self.reference), (Who::Floor, &self.floor)]
             .into_iter()
+            // The floor makes a link; a chain is more than that.
+            .filter(|(who, _)| *who != Who::Floor || shape.chain == Chain::Bridge)
             .filter_map(|(who, place)| place.clone().map(|place| Contender { who, place, shape }))
             .collect()
     }
@@ -84,7 +88,7 @@ impl Places {
 /// All cases; `endpoints` for each contender in the long ones.
 #[must_use]
 pub fn all(endpoints: usize) -> Vec<Case> {
-    let plain = Shape { dual_stack: false, backend: "nftables" };
+    let plain = Shape::plain();
     let case = |name: &str, block: usize, endpoints: usize| Case {
         name: name.to_owned(),
         shape: plain,
@@ -95,6 +99,10 @@ pub fn all(endpoints: usize) -> Vec<Case> {
         rounds: endpoints.div_ceil(block).max(FEWEST),
     };
     let present = |present: usize| Case { present, ..case(&format!("IPv4, {present} present"), 10, endpoints / 4) };
+    let chain = |chain: Chain, backend: &'static str| {
+        let shape = Shape { chain, backend, ..plain };
+        Case { shape, verbs: vec![Verb::Add, Verb::Check, Verb::Del], ..case(&shape.name(), 10, endpoints / 4) }
+    };
     let verbs = vec![Verb::Version, Verb::Status, Verb::Add, Verb::Check, Verb::Del];
     vec![
         Case { verbs, ..case("IPv4, one by one", 20, endpoints) },
@@ -105,6 +113,9 @@ pub fn all(endpoints: usize) -> Vec<Case> {
         present(900),
         Case { shape: Shape { backend: "iptables", ..plain }, ..case("IPv4, iptables", 20, endpoints / 4) },
         Case { shape: Shape { dual_stack: true, ..plain }, ..case("dual stack", 20, endpoints / 4) },
+        chain(Chain::Podman, "nftables"),
+        chain(Chain::Podman, "iptables"),
+        chain(Chain::Nerdctl, "nftables"),
     ]
 }
 
@@ -166,7 +177,7 @@ impl Party {
         self.next = count;
         let contender = self.contender.clone();
         self.world.run(move || {
-            endpoints.iter().try_for_each(|endpoint| contender.invocation(Verb::Add, endpoint, None).run().map(drop))
+            endpoints.iter().try_for_each(|endpoint| contender.operation(Verb::Add, endpoint, None).run().map(drop))
         })?
     }
 
@@ -187,13 +198,13 @@ impl Party {
             if !self.contender.can(verb) {
                 continue;
             }
-            let invocations: Vec<_> = endpoints
+            let operations: Vec<_> = endpoints
                 .iter()
                 .zip(&previous)
-                .map(|(endpoint, previous)| self.contender.invocation(verb, endpoint, previous.as_deref()))
+                .map(|(endpoint, previous)| self.contender.operation(verb, endpoint, previous.as_deref()))
                 .collect();
             let concurrency = case.concurrency;
-            let (outcomes, wall) = self.world.run(move || at_once(&invocations, concurrency))??;
+            let (outcomes, wall) = self.world.run(move || at_once(&operations, concurrency))??;
             if record {
                 let times: Vec<Duration> = outcomes.iter().map(|outcome| outcome.elapsed).collect();
                 self.record(verb, &times, wall);
@@ -207,10 +218,10 @@ impl Party {
 }
 
 /// Runs them all, `concurrency` at any time; also how long it took by the clock on the wall.
-fn at_once(invocations: &[Invocation], concurrency: usize) -> Result<(Vec<Outcome>, Duration)> {
+fn at_once(operations: &[Operation], concurrency: usize) -> Result<(Vec<Outcome>, Duration)> {
     let begin = Instant::now();
     if concurrency == 1 {
-        let outcomes = invocations.iter().map(Invocation::run).collect::<Result<Vec<_>>>()?;
+        let outcomes = operations.iter().map(Operation::run).collect::<Result<Vec<_>>>()?;
         return Ok((outcomes, begin.elapsed()));
     }
     let next = AtomicUsize::new(0);
@@ -221,8 +232,8 @@ fn at_once(invocations: &[Invocation], concurrency: usize) -> Result<(Vec<Outcom
                     let mut done = Vec::new();
                     loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(invocation) = invocations.get(at) else { return Ok(done) };
-                        done.push((at, invocation.run()?));
+                        let Some(operation) = operations.get(at) else { return Ok(done) };
+                        done.push((at, operation.run()?));
                     }
                 })
             })

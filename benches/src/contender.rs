@@ -1,13 +1,14 @@
 //! The contenders: how each is asked for the same endpoint.
 //!
 //! Ours and the reference get the same configuration and environment as from libcni; the floor gets the address by
-//! its environment, since it has no IPAM. The only key that differs names our firewall backend; the reference of
-//! Debian 12 ignores it and uses iptables.
+//! its environment, since it has no IPAM.
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::chain::Chain;
+use crate::operation::Operation;
 use crate::process::Invocation;
 use crate::world::World;
 
@@ -70,10 +71,28 @@ impl Who {
 /// What the endpoint is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
+    /// Its plugins.
+    pub chain: Chain,
     /// IPv6 beside IPv4.
     pub dual_stack: bool,
-    /// `ipMasqBackend` for ours.
+    /// Our plugins' firewall backend.
     pub backend: &'static str,
+}
+
+impl Shape {
+    /// `bridge` alone, IPv4, nftables.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self { chain: Chain::Bridge, dual_stack: false, backend: "nftables" }
+    }
+
+    /// As printed.
+    #[must_use]
+    pub fn name(self) -> String {
+        let families = if self.dual_stack { ", dual stack" } else { "" };
+        let backend = if self.backend == "nftables" { "" } else { ", iptables" };
+        format!("{}{families}{backend}", self.chain.name())
+    }
 }
 
 /// One program with one shape of endpoint.
@@ -120,22 +139,39 @@ impl Contender {
         }
     }
 
-    /// The program that is run.
+    /// The operation for `verb`; `previous` is the result of ADD.
     #[must_use]
-    pub fn program(&self) -> PathBuf {
-        match self.who {
-            Who::Ours | Who::Reference => self.place.join("bridge"),
-            Who::Floor => self.place.clone(),
+    pub fn operation(&self, verb: Verb, endpoint: &Endpoint, previous: Option<&str>) -> Operation {
+        if self.who == Who::Floor {
+            let invocation = self.invocation(self.place.clone(), Path::new("/"), verb, endpoint);
+            return Operation { steps: vec![(invocation, None)], previous: None, threaded: false };
         }
+        let mut steps: Vec<_> = self
+            .shape
+            .chain
+            .plugins(self.who, self.shape, endpoint.number)
+            .into_iter()
+            .map(|mut configuration| {
+                if verb == Verb::Status {
+                    configuration["cniVersion"] = json!("1.1.0");
+                }
+                let kind = configuration["type"].as_str().unwrap_or_default();
+                let program = self.place.join(kind);
+                (self.invocation(program, &self.place, verb, endpoint), Some(configuration))
+            })
+            .collect();
+        if verb == Verb::Del {
+            steps.reverse();
+        }
+        let previous = previous.filter(|_| matches!(verb, Verb::Check | Verb::Del));
+        let previous = previous.and_then(|text| serde_json::from_str(text).ok());
+        Operation { steps, previous, threaded: verb == Verb::Add }
     }
 
-    /// The invocation for `verb`; `previous` is the result of ADD.
-    #[must_use]
-    pub fn invocation(&self, verb: Verb, endpoint: &Endpoint, previous: Option<&str>) -> Invocation {
-        let folder = if self.place.is_dir() { self.place.as_path() } else { Path::new("/") };
+    fn invocation(&self, program: PathBuf, path: &Path, verb: Verb, endpoint: &Endpoint) -> Invocation {
         let mut environment = vec![
             (String::from("CNI_COMMAND"), verb.as_str().to_owned()),
-            (String::from("CNI_PATH"), folder.display().to_string()),
+            (String::from("CNI_PATH"), path.display().to_string()),
             (String::from("PATH"), String::from("/usr/sbin:/usr/bin:/sbin:/bin")),
         ];
         if !matches!(verb, Verb::Status | Verb::Version) {
@@ -143,19 +179,17 @@ impl Contender {
                 (String::from("CNI_CONTAINERID"), format!("{:064x}", endpoint.number)),
                 (String::from("CNI_NETNS"), endpoint.sandbox.display().to_string()),
                 (String::from("CNI_IFNAME"), String::from("eth0")),
+                (String::from("CNI_ARGS"), self.shape.chain.arguments().to_owned()),
             ]);
         }
-        let input = if self.who == Who::Floor {
+        if self.who == Who::Floor {
             environment.extend([
                 (String::from("FLOOR_BRIDGE"), BRIDGE.to_owned()),
                 (String::from("FLOOR_LINK"), format!("veth{:011}", endpoint.number)),
                 (String::from("FLOOR_ADDRESSES"), self.addresses(endpoint.number)),
             ]);
-            String::new()
-        } else {
-            self.configuration(verb, previous).to_string()
-        };
-        Invocation { program: self.program(), arguments: Vec::new(), environment, input }
+        }
+        Invocation { program, arguments: Vec::new(), environment, input: String::new() }
     }
 
     fn addresses(&self, number: usize) -> String {
@@ -166,32 +200,5 @@ impl Contender {
             text.push_str(&format!(",fd00:88::{:x}/64>fd00:88::1", offset + 2));
         }
         text
-    }
-
-    fn configuration(&self, verb: Verb, previous: Option<&str>) -> Value {
-        let mut ranges = vec![json!([{"subnet": "10.88.0.0/16"}])];
-        let mut routes = vec![json!({"dst": "0.0.0.0/0"})];
-        if self.shape.dual_stack {
-            ranges.push(json!([{"subnet": "fd00:88::/64"}]));
-            routes.push(json!({"dst": "::/0"}));
-        }
-        let mut configuration = json!({
-            "cniVersion": if verb == Verb::Status { "1.1.0" } else { "1.0.0" },
-            "name": "bench",
-            "type": "bridge",
-            "bridge": BRIDGE,
-            "isGateway": true,
-            "ipMasq": true,
-            "ipam": {"type": "host-local", "ranges": ranges, "routes": routes},
-        });
-        if self.who == Who::Ours {
-            configuration["ipMasqBackend"] = json!(self.shape.backend);
-        }
-        if let Some(previous) = previous.and_then(|text| serde_json::from_str::<Value>(text).ok())
-            && matches!(verb, Verb::Check | Verb::Del)
-        {
-            configuration["prevResult"] = previous;
-        }
-        configuration
     }
 }

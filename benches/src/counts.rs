@@ -9,13 +9,27 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::cases::Places;
+use crate::chain::Chain;
 use crate::contender::{Contender, Endpoint, Shape, Verb, Who};
 use crate::process::Invocation;
 use crate::world::World;
 use crate::{instructions, memory};
 
 /// The plugins that are compared by size where a suite has them.
-const PLUGINS: [&str; 7] = ["bridge", "host", "none", "loopback", "host-local", "host-local-ipam", "cnm"];
+const PLUGINS: [&str; 12] = [
+    "bridge",
+    "host",
+    "none",
+    "loopback",
+    "macvlan",
+    "portmap",
+    "firewall",
+    "tuning",
+    "bandwidth",
+    "host-local",
+    "host-local-ipam",
+    "cnm",
+];
 
 /// One way of looking at an endpoint's life; each needs a life of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +42,16 @@ pub enum Look {
     Memory,
 }
 
-/// What one verb costs; 0 where nobody looked.
+/// What one verb costs, all plugins of a chain together; 0 where nobody looked.
 #[derive(Debug, Clone)]
 pub struct Counts {
+    /// What is attached.
+    pub shape: Shape,
     /// The contender.
     pub who: Who,
     /// The verb.
     pub verb: Verb,
-    /// Programs executed besides the first.
+    /// Programs executed besides the plugins.
     pub children: usize,
     /// `sendto`, `sendmsg` and `write` calls on netlink sockets, all processes together.
     pub netlink_sends: usize,
@@ -43,7 +59,7 @@ pub struct Counts {
     pub system_calls: usize,
     /// Instructions in user space, or why they cannot be counted.
     pub instructions: Result<u64, String>,
-    /// Peak resident memory of the plugin's own process, KiB.
+    /// Peak resident memory of a plugin's own process, KiB.
     pub peak_kib: u64,
 }
 
@@ -59,28 +75,30 @@ pub struct Size {
 }
 
 impl Counts {
-    const fn nothing(who: Who, verb: Verb) -> Self {
-        Self { who, verb, children: 0, netlink_sends: 0, system_calls: 0, instructions: Ok(0), peak_kib: 0 }
+    const fn nothing(contender: &Contender, verb: Verb) -> Self {
+        let (who, shape) = (contender.who, contender.shape);
+        Self { shape, who, verb, children: 0, netlink_sends: 0, system_calls: 0, instructions: Ok(0), peak_kib: 0 }
     }
 
-    /// Runs the verb once, under that eye; returns its standard output.
+    /// Runs a plugin once, under that eye, and adds what it cost; returns its standard output.
     fn look(&mut self, look: Look, invocation: &Invocation) -> Result<String> {
         Ok(match look {
             Look::Calls => {
                 let (traced, output) = trace(invocation)?;
-                self.children = traced.programs.saturating_sub(1);
-                self.netlink_sends = traced.netlink_sends;
-                self.system_calls = traced.system_calls;
+                self.children += traced.programs.saturating_sub(1);
+                self.netlink_sends += traced.netlink_sends;
+                self.system_calls += traced.system_calls;
                 output
             }
             Look::Instructions => {
                 let (count, output) = instructions::count(invocation)?;
-                self.instructions = count;
+                let so_far = self.instructions.clone();
+                self.instructions = so_far.and_then(|so_far| count.map(|count| so_far + count));
                 output
             }
             Look::Memory => {
                 let (peak, output) = memory::peak(invocation)?;
-                self.peak_kib = peak;
+                self.peak_kib = self.peak_kib.max(peak);
                 output
             }
         })
@@ -90,7 +108,7 @@ impl Counts {
     #[must_use]
     pub fn json(&self) -> Value {
         json!({
-            "who": self.who.as_str(), "verb": self.verb.as_str(), "children": self.children,
+            "who": self.who.as_str(), "chain": self.shape.name(), "verb": self.verb.as_str(), "children": self.children,
             "netlink_sends": self.netlink_sends, "system_calls": self.system_calls,
             "instructions": self.instructions.as_ref().ok(), "peak_kib": self.peak_kib,
         })
@@ -110,11 +128,18 @@ impl Size {
 /// # Errors
 /// When an operation fails or strace is missing.
 pub fn take(places: &Places) -> Result<Vec<Counts>> {
-    let shape = Shape { dual_stack: false, backend: "nftables" };
     let mut all = Vec::new();
-    for contender in places.contenders(shape) {
-        let looks = [Look::Calls, Look::Instructions, Look::Memory];
+    let looks = [Look::Calls, Look::Instructions, Look::Memory];
+    for contender in places.contenders(Shape::plain()) {
         all.extend(of(&contender, &looks).with_context(|| contender.who.as_str())?);
+    }
+    for backend in ["nftables", "iptables"] {
+        for contender in places.contenders(Shape { chain: Chain::Podman, backend, ..Shape::plain() }) {
+            // The reference has one way.
+            if contender.who == Who::Ours || backend == "iptables" {
+                all.extend(of(&contender, &[Look::Calls, Look::Memory]).with_context(|| contender.who.as_str())?);
+            }
+        }
     }
     Ok(all)
 }
@@ -127,7 +152,7 @@ pub fn of(contender: &Contender, looks: &[Look]) -> Result<Vec<Counts>> {
     let world = World::new(2)?;
     contender.prepare(&world)?;
     let sandbox = |number: usize| world.sandboxes()[number].clone();
-    let present = contender.invocation(Verb::Add, &Endpoint { number: 0, sandbox: sandbox(0) }, None);
+    let present = contender.operation(Verb::Add, &Endpoint { number: 0, sandbox: sandbox(0) }, None);
     world.run(move || present.run())??;
     let (contender, looks, sandbox) = (contender.clone(), looks.to_vec(), sandbox(1));
     world.run(move || every_verb(&contender, &looks, &sandbox))?
@@ -135,18 +160,16 @@ pub fn of(contender: &Contender, looks: &[Look]) -> Result<Vec<Counts>> {
 
 fn every_verb(contender: &Contender, looks: &[Look], sandbox: &Path) -> Result<Vec<Counts>> {
     let verbs = [Verb::Version, Verb::Status, Verb::Add, Verb::Check, Verb::Del];
-    let mut all: Vec<Counts> = verbs
-        .into_iter()
-        .filter(|verb| contender.can(*verb))
-        .map(|verb| Counts::nothing(contender.who, verb))
-        .collect();
+    let mut all: Vec<Counts> =
+        verbs.into_iter().filter(|verb| contender.can(*verb)).map(|verb| Counts::nothing(contender, verb)).collect();
     for (look, number) in looks.iter().zip(1..) {
         let endpoint = Endpoint { number, sandbox: sandbox.to_owned() };
         let mut previous: Option<String> = None;
         for counts in &mut all {
-            let invocation = contender.invocation(counts.verb, &endpoint, previous.as_deref());
-            let output = counts.look(*look, &invocation).with_context(|| counts.verb.as_str())?;
-            if counts.verb == Verb::Add {
+            let operation = contender.operation(counts.verb, &endpoint, previous.as_deref());
+            let verb = counts.verb;
+            let output = operation.each(|plugin| counts.look(*look, plugin)).with_context(|| verb.as_str())?;
+            if verb == Verb::Add {
                 previous = Some(output);
             }
         }

@@ -4,10 +4,12 @@
 //! crate knows the plugins only as programs: nothing of the project is linked into it.
 
 pub mod cases;
+pub mod chain;
 pub mod contender;
 pub mod counts;
 pub mod instructions;
 pub mod memory;
+pub mod operation;
 pub mod process;
 pub mod report;
 pub mod statistics;

@@ -132,18 +132,18 @@ pub fn counts(counts: &[Counts], sizes: &[Size]) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "\n{:<34} {:>9} {:>13} {:>12} {:>14} {:>12}",
+        "\n{:<44} {:>9} {:>13} {:>12} {:>14} {:>12}",
         "counts, second endpoint", "children", "netlink sends", "system calls", "instructions", "peak memory"
     );
     for row in counts {
-        let name = format!("  {:<8} {}", row.verb.as_str(), row.who.as_str());
+        let name = format!("  {:<24} {:<8} {}", row.shape.name(), row.verb.as_str(), row.who.as_str());
         let instructions = match &row.instructions {
             Ok(count) => count.to_string(),
             Err(_) => String::from("-"),
         };
         let _ = writeln!(
             text,
-            "{name:<34} {:>9} {:>13} {:>12} {:>14} {:>9} KiB",
+            "{name:<44} {:>9} {:>13} {:>12} {:>14} {:>9} KiB",
             row.children, row.netlink_sends, row.system_calls, instructions, row.peak_kib
         );
     }

@@ -21,7 +21,7 @@ fn contender() -> Contender {
     // Children may have another working directory.
     let place = place.canonicalize().expect("a folder that has files has a path");
     let who = if place == Path::new("/usr/lib/cni") { Who::Reference } else { Who::Ours };
-    Contender { who, place, shape: Shape { dual_stack: false, backend: "nftables" } }
+    Contender { who, place, shape: Shape::plain() }
 }
 
 #[test]
