@@ -56,8 +56,8 @@ pub struct Case {
 pub struct Row {
     /// Name of the case.
     pub case: String,
-    /// The verb.
-    pub verb: Verb,
+    /// The verb, or what else was done.
+    pub what: &'static str,
     /// The contender.
     pub who: Who,
     /// Its times.
@@ -150,7 +150,7 @@ impl Case {
             party.times.into_iter().map(move |(verb, times, wall)| {
                 let sample =
                     if self.concurrency > 1 { Sample::parallel(times, wall) } else { Sample::sequential(times) };
-                Row { case: self.name.clone(), verb, who, sample }
+                Row { case: self.name.clone(), what: verb.as_str(), who, sample }
             })
         });
         Ok(rows.collect())

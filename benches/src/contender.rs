@@ -130,10 +130,12 @@ impl Contender {
         Ok(())
     }
 
-    /// Whether this contender has the verb: Debian's plugins are older than STATUS, the floor checks nothing.
+    /// Whether this contender has the verb: Debian's plugins are older than STATUS, and its portmap's CHECK wants rules
+    /// of IPv6 that its ADD does not make without an IPv6 address; the floor checks nothing.
     #[must_use]
     pub fn can(&self, verb: Verb) -> bool {
         match (self.who, verb) {
+            (Who::Reference, Verb::Check) => self.shape.chain == Chain::Bridge,
             (Who::Reference, Verb::Status) | (Who::Floor, Verb::Status | Verb::Check) => false,
             (Who::Ours | Who::Reference | Who::Floor, _) => true,
         }
@@ -168,7 +170,8 @@ impl Contender {
         Operation { steps, previous, threaded: verb == Verb::Add }
     }
 
-    fn invocation(&self, program: PathBuf, path: &Path, verb: Verb, endpoint: &Endpoint) -> Invocation {
+    /// One process for `verb`, its standard input still empty.
+    pub(crate) fn invocation(&self, program: PathBuf, path: &Path, verb: Verb, endpoint: &Endpoint) -> Invocation {
         let mut environment = vec![
             (String::from("CNI_COMMAND"), verb.as_str().to_owned()),
             (String::from("CNI_PATH"), path.display().to_string()),

@@ -11,6 +11,7 @@ pub mod instructions;
 pub mod memory;
 pub mod operation;
 pub mod process;
+pub mod published;
 pub mod report;
 pub mod statistics;
 pub mod world;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use cnm_benches::cases::{self, Places};
-use cnm_benches::{counts, report};
+use cnm_benches::{counts, published, report};
 
 const USAGE: &str = "\
 usage: bench [--ours DIR] [--reference DIR] [--floor FILE] [--json FILE] [--endpoints N] [--only TEXT]
@@ -84,6 +84,16 @@ fn main() -> Result<()> {
         let rows = case.run(&options.places).with_context(|| case.name.clone())?;
         print!("{}", report::table(&rows));
         results.rows.extend(rows);
+    }
+    for present in published::PRESENT {
+        let name = format!("{present} published");
+        if wanted(&name) {
+            let rows = published::run(&options.places, present).context(name)?;
+            for case in rows.chunk_by(|one, next| one.case == next.case) {
+                print!("{}", report::table(case));
+            }
+            results.rows.extend(rows);
+        }
     }
     if wanted("counts") {
         results.counts = counts::take(&options.places)?;

@@ -70,7 +70,7 @@ impl Results {
 fn row_json(row: &Row, all: &[Row]) -> Value {
     let (to_reference, to_floor) = ratios(row, all);
     json!({
-        "case": row.case, "verb": row.verb.as_str(), "who": row.who.as_str(), "count": row.sample.count(),
+        "case": row.case, "verb": row.what, "who": row.who.as_str(), "count": row.sample.count(),
         "p50_ms": row.sample.percentile(50), "p90_ms": row.sample.percentile(90), "p99_ms": row.sample.percentile(99),
         "per_second": row.sample.rate, "reference_over_this": to_reference, "this_over_floor": to_floor,
     })
@@ -80,7 +80,7 @@ fn row_json(row: &Row, all: &[Row]) -> Value {
 fn ratios(row: &Row, all: &[Row]) -> (Option<f64>, Option<f64>) {
     let median = |who: Who| {
         all.iter()
-            .find(|other| other.case == row.case && other.verb == row.verb && other.who == who)
+            .find(|other| other.case == row.case && other.what == row.what && other.who == who)
             .map(|other| other.sample.percentile(50))
     };
     let own = row.sample.percentile(50);
@@ -99,19 +99,19 @@ pub fn table(rows: &[Row]) -> String {
         "\n{:<24} {:<9} {:>5} {:>8} {:>8} {:>8} {:>8}  {:>10} {:>10}",
         first.case, "ms", "n", "p50", "p90", "p99", "ops/s", "ref/this", "this/floor"
     );
-    let mut verbs = Vec::new();
+    let mut all = Vec::new();
     for row in rows {
-        if !verbs.contains(&row.verb) {
-            verbs.push(row.verb);
+        if !all.contains(&row.what) {
+            all.push(row.what);
         }
     }
-    for verb in verbs {
-        for row in rows.iter().filter(|row| row.verb == verb) {
+    for what in all {
+        for row in rows.iter().filter(|row| row.what == what) {
             let (to_reference, to_floor) = ratios(row, rows);
             let _ = writeln!(
                 text,
                 "{:<24} {:<9} {:>5} {:>8.3} {:>8.3} {:>8.3} {:>8.0}  {:>10} {:>10}",
-                format!("  {}", verb.as_str()),
+                format!("  {what}"),
                 row.who.as_str(),
                 row.sample.count(),
                 row.sample.percentile(50),
@@ -138,8 +138,8 @@ pub fn counts(counts: &[Counts], sizes: &[Size]) -> String {
     for row in counts {
         let name = format!("  {:<24} {:<8} {}", row.shape.name(), row.verb.as_str(), row.who.as_str());
         let instructions = match &row.instructions {
-            Ok(count) => count.to_string(),
-            Err(_) => String::from("-"),
+            Ok(count) if *count > 0 => count.to_string(),
+            Ok(_) | Err(_) => String::from("-"),
         };
         let _ = writeln!(
             text,

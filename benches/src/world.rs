@@ -61,6 +61,17 @@ impl World {
         result.recv().context("the world's thread panicked")
     }
 
+    /// Runs `work` in a sandbox and waits for it. Sockets that it makes belong to the sandbox for good.
+    ///
+    /// # Errors
+    /// When there is no such sandbox, or by a panic of `work`.
+    pub fn inside<T: Send + 'static>(&self, sandbox: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let path = self.sandboxes.get(sandbox).context("no such sandbox")?.clone();
+        // A thread of its own: it does not come back.
+        self.run(move || std::thread::spawn(move || enter(&path).map(|()| work())).join().ok())?
+            .context("a thread in a sandbox panicked")?
+    }
+
     /// Runs a command line inside, split at blanks, for setting things up.
     ///
     /// # Errors
@@ -108,6 +119,12 @@ fn separate() -> Result<()> {
     std::fs::create_dir_all("/run/netns")?;
     command("ip link set lo up")?;
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the thread ends in there")]
+fn enter(sandbox: &Path) -> Result<()> {
+    let namespace = File::open(sandbox).with_context(|| format!("open {}", sandbox.display()))?;
+    setns(&namespace, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter {}", sandbox.display()))
 }
 
 /// Pins a new network namespace under `/run/netns` and comes back.

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use cnm_benches::chain::Chain;
 use cnm_benches::contender::{Contender, Shape, Who};
 use cnm_benches::counts::{self, Look};
 
@@ -12,6 +13,10 @@ use cnm_benches::counts::{self, Look};
 const LIMIT: u64 = 4_000_000;
 
 fn contender() -> Contender {
+    contender_for(Shape::plain())
+}
+
+fn contender_for(shape: Shape) -> Contender {
     let place = match std::env::var_os("CNM_TEST_BIN") {
         Some(folder) if !folder.is_empty() => PathBuf::from(folder),
         _ => Path::new(env!("CARGO_MANIFEST_DIR")).join("../bin"),
@@ -21,7 +26,7 @@ fn contender() -> Contender {
     // Children may have another working directory.
     let place = place.canonicalize().expect("a folder that has files has a path");
     let who = if place == Path::new("/usr/lib/cni") { Who::Reference } else { Who::Ours };
-    Contender { who, place, shape: Shape::plain() }
+    Contender { who, place, shape }
 }
 
 #[test]
@@ -34,6 +39,27 @@ fn no_verb_starts_a_process_when_nftables_masquerades() {
         .collect();
     assert!(offenders.is_empty(), "{}", offenders.join(", "));
     assert!(counts.iter().any(|counts| counts.netlink_sends > 0), "strace saw no netlink: is it still understood?");
+}
+
+#[test]
+fn no_verb_of_a_whole_chain_starts_a_process_when_nftables_filters() {
+    for chain in [Chain::Podman, Chain::Nerdctl] {
+        let counts = counts::of(&contender_for(Shape { chain, ..Shape::plain() }), &[Look::Calls]);
+        for counts in counts.expect("every verb succeeds") {
+            let (chain, verb) = (chain.name(), counts.verb.as_str());
+            assert_eq!(counts.children, 0, "{chain}: {verb} starts processes");
+        }
+    }
+}
+
+#[test]
+fn no_verb_of_a_whole_chain_starts_more_than_two_processes_a_plugin_with_iptables() {
+    let shape = Shape { chain: Chain::Podman, backend: "iptables", ..Shape::plain() };
+    let plugins = shape.chain.plugins(Who::Ours, shape, 0).len();
+    for counts in counts::of(&contender_for(shape), &[Look::Calls]).expect("every verb succeeds") {
+        let (verb, children) = (counts.verb.as_str(), counts.children);
+        assert!(children <= 2 * plugins, "{verb} starts {children} processes, {plugins} plugins");
+    }
 }
 
 #[test]

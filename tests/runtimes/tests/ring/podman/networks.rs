@@ -209,6 +209,24 @@ fn a_restarted_container_is_attached_again() {
 }
 
 #[test]
+fn a_network_is_made_again_after_somebody_flushed_all_rules() {
+    let (podman, outside, before) = warm();
+    let container = podman.runs("web", PUBLISHED);
+    let echo = container.echo_on(80);
+    for flush in ["nft flush ruleset", "iptables -t nat -F", "iptables -t filter -F"] {
+        podman.run(flush);
+    }
+    podman.does("network reload web");
+    answers(&outside, port(HOST[0], 8080));
+    container.reaches(OUTSIDE[0]);
+    drop((container, echo));
+    podman.removes("web");
+    // `tuning` of the reference leaves its empty folder.
+    let changed = ["host firewall", "host iptables", "file /run/cni/"];
+    assert_eq!(before.without(&changed).compare(&podman.state().without(&changed)), Ok(()));
+}
+
+#[test]
 fn a_macvlan_network_is_on_the_wire() {
     let podman = Podman::new();
     let outside = podman.outside();
