@@ -153,7 +153,7 @@ fn comment(owner: &Owner) -> String {
 }
 
 /// As `iptables-save` quotes and `iptables-restore` reads.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
         if matches!(character, '"' | '\\' | '\'') {
@@ -166,7 +166,7 @@ fn quote(text: &str) -> String {
 }
 
 /// The comment of a rule, unquoted.
-fn comment_of(rule: &str) -> Option<String> {
+pub(super) fn comment_of(rule: &str) -> Option<String> {
     let (_, rest) = rule.split_once("--comment ")?;
     let Some(quoted) = rest.strip_prefix('"') else { return rest.split(' ').next().map(str::to_owned) };
     let mut text = String::new();
@@ -185,7 +185,7 @@ fn target(rule: &str) -> Option<&str> {
     rule.rsplit_once(" -j ").map(|(_, rest)| rest.split(' ').next().unwrap_or(rest))
 }
 
-fn deleted(rule: &str) -> String {
+pub(super) fn deleted(rule: &str) -> String {
     rule.replacen("-A ", "-D ", 1)
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-/// The table, as it stands in requests: 32 bytes.
-const TABLE: [u8; 32] = *b"nat\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+/// Bytes of a table's name in requests.
+const NAME: usize = 32;
 /// `IPT_SO_GET_INFO`, also of IPv6.
 const GET_INFO: libc::c_int = 64;
 /// `IPT_SO_GET_ENTRIES`.
@@ -20,38 +20,68 @@ const ENTRIES: usize = 40;
 /// How often a table is read again that grew between the two questions.
 const TRIES: usize = 5;
 
-/// Whether this thread's namespace has the table `nat`. To ask the kernel for it would make it.
-pub(super) fn has_table(v6: bool) -> bool {
+/// `NF_INET_FORWARD`.
+const FORWARD: usize = 2;
+/// What the verdict of a rule says that accepts: -`NF_ACCEPT` - 1.
+const ACCEPT: i32 = -2;
+
+/// Whether this thread's namespace has a table. To ask the kernel for it would make it.
+pub(super) fn has_table(v6: bool, table: &str) -> bool {
     let name = if v6 { "ip6_tables_names" } else { "ip_tables_names" };
     // Not /proc/net: that is the namespace of the process' first thread.
     let names = std::fs::read_to_string(Path::new("/proc/thread-self/net").join(name)).unwrap_or_default();
-    names.lines().any(|table| table == "nat")
+    names.lines().any(|found| found == table)
 }
 
-/// Whether the table `nat` has a chain of this name; yes when the kernel does not tell.
-pub(super) fn has_chain(v6: bool, chain: &str) -> bool {
+/// Whether a table has a chain of this name; yes when the kernel does not tell.
+pub(super) fn has_chain(v6: bool, table: &str, chain: &str) -> bool {
     // A chain begins with an entry that holds its name, ended by NUL; where rules lead to it they hold an offset.
     let name = [chain.as_bytes(), &[0]].concat();
-    has_table(v6) && entries(v6).is_none_or(|entries| entries.windows(name.len()).any(|window| window == name))
+    let holds = |(_, entries): (Vec<u8>, Vec<u8>)| entries.windows(name.len()).any(|window| window == name);
+    has_table(v6, table) && entries(v6, table).is_none_or(holds)
 }
 
-/// The whole table as the kernel keeps it.
-fn entries(v6: bool) -> Option<Vec<u8>> {
+/// Whether what is forwarded may be dropped: FORWARD has rules, or its policy is not to accept. No when there is no
+/// table, yes when the kernel does not tell.
+pub(super) fn filters_forwarded(v6: bool) -> bool {
+    has_table(v6, "filter") && entries(v6, "filter").is_none_or(|(info, entries)| filters(v6, &info, &entries))
+}
+
+/// The same, from the answers: each chain begins somewhere and ends with the rule that is its policy.
+fn filters(v6: bool, info: &[u8], entries: &[u8]) -> bool {
+    // In `struct ipt_getinfo` five beginnings follow the name and a set of hooks, then five ends.
+    let number = |at: usize| Some(u32::from_ne_bytes(info.get(at..at + 4)?.try_into().ok()?) as usize);
+    let (Some(first), Some(policy)) = (number(NAME + 4 + 4 * FORWARD), number(NAME + 24 + 4 * FORWARD)) else {
+        return true;
+    };
+    // `struct ipt_entry`: what it matches, four bytes, where its target is. A standard target has its verdict behind a
+    // head of 32 bytes.
+    let offset = policy + if v6 { 140 } else { 88 };
+    let target = entries.get(offset..offset + 2).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
+    let verdict = target.map(|target| policy + usize::from(target) + 32);
+    let verdict = verdict.and_then(|at| entries.get(at..at + 4)?.try_into().ok()).map(i32::from_ne_bytes);
+    first != policy || verdict != Some(ACCEPT)
+}
+
+/// What the kernel tells of a table, and all of it as the kernel keeps it.
+fn entries(v6: bool, table: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut name = table.as_bytes().to_vec();
+    name.resize(NAME, 0);
     let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let level = if v6 { libc::IPPROTO_IPV6 } else { libc::IPPROTO_IP };
     let socket = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).ok()?;
     for _ in 0..TRIES {
-        let mut info = TABLE.to_vec();
+        let mut info = name.clone();
         info.resize(INFO, 0);
         get(&socket, level, GET_INFO, &mut info)?;
         let size: [u8; 4] = info.get(INFO - 4..)?.try_into().ok()?;
-        let mut all = TABLE.to_vec();
+        let mut all = name.clone();
         all.extend_from_slice(&size);
         all.resize(ENTRIES + u32::from_ne_bytes(size) as usize, 0);
         // The size is checked against the table's; another one is EAGAIN.
         if get(&socket, level, GET_ENTRIES, &mut all).is_some() {
             all.drain(..ENTRIES);
-            return Some(all);
+            return Some((info, all));
         }
     }
     None

@@ -17,6 +17,11 @@ pub(super) struct Wishes {
 }
 
 impl Wishes {
+    /// Whether nothing needs to exist.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bases.is_empty() && self.chains.is_empty() && self.elements.is_empty()
+    }
+
     /// What nftables carries.
     pub(super) fn of(owner: &Owner, intents: &[Intent]) -> Self {
         let mut wishes = Self::default();

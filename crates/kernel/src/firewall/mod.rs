@@ -77,7 +77,7 @@ impl HostFirewall {
     /// What nftables has lost of some intents.
     fn nft_drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError> {
         let wishes = Wishes::of(owner, intents);
-        if wishes.elements.is_empty() { Ok(Vec::new()) } else { ruleset::drift(self.working_nft()?, &wishes) }
+        if wishes.is_empty() { Ok(Vec::new()) } else { ruleset::drift(self.working_nft()?, &wishes) }
     }
 
     fn install_iptables(owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
@@ -140,14 +140,20 @@ impl Firewall for HostFirewall {
         }
     }
 
+    fn wants_alone(&mut self, intents: &[Intent]) -> bool {
+        self.forwards_by_programs(intents)
+    }
+
     fn install(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
+        let intents = &self.decided(intents);
         let wishes = Wishes::of(owner, intents);
-        if !wishes.elements.is_empty() {
+        if !wishes.is_empty() {
             ruleset::install(self.working_nft()?, &wishes)?;
         }
         if intents.iter().any(|intent| matches!(intent, Intent::Publish(_))) {
             self.publish(owner, intents)?;
         }
+        Self::start_forwarding(owner, intents, &wishes)?;
         Self::install_iptables(owner, intents)
     }
 
@@ -184,6 +190,7 @@ impl Firewall for HostFirewall {
     }
 
     fn release(&mut self, network: &str) -> Result<(), KernelError> {
+        self.release_outposts(network)?;
         match self.nft()? {
             Some(nft) => ruleset::release(nft, network),
             None => Ok(()),
@@ -191,9 +198,11 @@ impl Firewall for HostFirewall {
     }
 
     fn drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError> {
+        let intents = &self.decided(intents);
         let by_nftables = |intent: &Intent| matches!(intent, Intent::Masquerade { backend: Backend::Nftables, .. });
         let (masquerades, others): (Vec<Intent>, Vec<Intent>) = intents.iter().cloned().partition(by_nftables);
         let mut drift = self.nft_drift(owner, &others)?;
+        drift.extend(Self::forwarding_drift(&others, &Wishes::of(owner, &others))?);
         let addresses = masqueraded(&others, |backend| backend == Backend::Iptables);
         if !addresses.is_empty() {
             drift.extend(programs::drift(owner, &addresses)?);
@@ -223,8 +232,10 @@ impl Firewall for HostFirewall {
 
     fn collect_containers(&mut self, network: &str, keep: &dyn Fn(&str) -> bool) -> Result<(), KernelError> {
         let mut errors = Vec::new();
-        let mut suspects =
-            Suspects { legacy: (legacy::has_table(false), legacy::has_table(true)), ..Suspects::default() };
+        let mut suspects = Suspects {
+            legacy: (legacy::has_table(false, "nat"), legacy::has_table(true, "nat")),
+            ..Suspects::default()
+        };
         match self.nft().and_then(|nft| nft.map(reference::iptables_tables).transpose()) {
             Ok(tables) => suspects.nft = tables.unwrap_or_default(),
             Err(error) => errors.push(error),
@@ -236,7 +247,7 @@ impl Firewall for HostFirewall {
 
 /// Whether the legacy iptables has a chain: IPv4, IPv6.
 fn legacy_chains(chain: &str) -> (bool, bool) {
-    (legacy::has_chain(false, chain), legacy::has_chain(true, chain))
+    (legacy::has_chain(false, "nat", chain), legacy::has_chain(true, "nat", chain))
 }
 
 /// The addresses to masquerade.

@@ -18,11 +18,11 @@ const WAIT: &str = "--wait=10";
 /// How long one of the programs may run, the wait included.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a removal is planned anew because somebody else changed the chain meanwhile.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// Which iptables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Variant {
+pub(super) enum Variant {
     /// Whatever has the plain name.
     Plain,
     Nft,
@@ -31,9 +31,9 @@ enum Variant {
 
 /// One program of a variant and family.
 #[derive(Debug, Clone, Copy)]
-struct Program {
-    variant: Variant,
-    v6: bool,
+pub(super) struct Program {
+    pub(super) variant: Variant,
+    pub(super) v6: bool,
 }
 
 impl Program {
@@ -59,15 +59,18 @@ impl Program {
         })
     }
 
-    fn save(self) -> Result<String, KernelError> {
+    /// What a table holds, as `iptables-save` prints it.
+    pub(super) fn save(self, table: &str) -> Result<String, KernelError> {
         let program = self.find("save")?;
         let mut call = Call::new(&program);
-        call.arguments = &["-t", "nat"];
+        let arguments = ["-t", table];
+        call.arguments = &arguments;
         call.limits = Limits { output: 256 << 20, time: Some(PATIENCE) };
         run(&call).map(|output| String::from_utf8_lossy(&output).into_owned())
     }
 
-    fn restore(self, script: &str) -> Result<(), KernelError> {
+    /// Makes the changes of a script, all or none.
+    pub(super) fn restore(self, script: &str) -> Result<(), KernelError> {
         let program = self.find("restore")?;
         let mut call = Call::new(&program);
         call.arguments = &["--noflush", WAIT];
@@ -77,7 +80,7 @@ impl Program {
     }
 
     fn find_chain(self, chain: &str) -> Result<Found, KernelError> {
-        Ok(Found::read(&self.save()?, chain))
+        Ok(Found::read(&self.save("nat")?, chain))
     }
 }
 
@@ -106,7 +109,7 @@ fn run(call: &Call<'_>) -> Result<Vec<u8>, KernelError> {
 }
 
 /// The lock was not to be had: trying something else will not help.
-fn locked(words: &str) -> bool {
+pub(super) fn locked(words: &str) -> bool {
     words.contains("xtables lock")
 }
 
@@ -211,7 +214,7 @@ pub(super) fn drift(owner: &Owner, addresses: &[IpNet]) -> Result<Vec<String>, K
 pub(super) fn collect(network: &str, keep: &dyn Fn(&str) -> bool, suspects: Suspects) -> Vec<KernelError> {
     let mut errors = Vec::new();
     for program in suspects.programs() {
-        match program.save() {
+        match program.save("nat") {
             Err(error) => errors.push(error),
             Ok(saved) => {
                 let gone = iptables::attachments(&saved, network).into_iter().filter(|(container, _)| !keep(container));

@@ -228,7 +228,7 @@ pub(super) fn listed(nft: &mut Nft, sets: &[&'static Set]) -> Result<Vec<Element
 }
 
 /// Whether the element's owner is one of the `doomed`.
-fn is_of(element: &Element, doomed: &dyn Fn(&OwnerTag) -> bool) -> bool {
+pub(super) fn is_of(element: &Element, doomed: &dyn Fn(&OwnerTag) -> bool) -> bool {
     OwnerTag::read(&element.comment).is_some_and(|tag| doomed(&tag))
 }
 

@@ -43,22 +43,28 @@ fn rules() -> String {
 /// A host that drops what it forwards in the way that the commands say lets the attachment's packets pass, and nothing
 /// else, until the last has gone.
 fn packets_pass_although(how: &'static str) {
-    for shared in [true, false] {
+    for (gatekeeper, shared) in [(Gatekeeper::Auto, true), (Gatekeeper::Nftables, false), (Gatekeeper::Iptables, false)]
+    {
+        // What accepts by iptables is not heard by others.
+        if gatekeeper == Gatekeeper::Iptables && !how.contains("iptables-nft") {
+            continue;
+        }
         alone(move || {
+            let open = |last| [forward(last, gatekeeper, Ingress::Open, shared)];
             let name = with_way_back();
             let (left, right, world) = (format!("{name}left"), format!("{name}right"), format!("{name}world"));
             run(how);
             assert!(!pings(&left, "192.0.2.2"), "{how}: the host drops");
             let mut firewall = HostFirewall::default();
-            firewall.install(&owner("a"), &open(3, shared)).unwrap();
+            firewall.install(&owner("a"), &open(3)).unwrap();
             let said = rules();
-            assert!(pings(&left, "192.0.2.2") && pings(&left, "2001:db8::2"), "shared {shared}:\n{said}");
+            assert!(pings(&left, "192.0.2.2") && pings(&left, "2001:db8::2"), "{gatekeeper:?}:\n{said}");
             assert_eq!(pings(&right, "192.0.2.2"), shared, "the neighbour's address\n{said}");
             assert!(!pings(&world, "10.1.2.3") && !pings(&world, "fd00:1::3"), "nobody asked\n{said}");
-            assert_eq!(firewall.drift(&owner("a"), &open(3, shared)).unwrap(), Vec::<String>::new());
+            assert_eq!(firewall.drift(&owner("a"), &open(3)).unwrap(), Vec::<String>::new());
             // Iptables understands what we wrote, and nothing is written twice.
             run("iptables-nft -S && ip6tables-nft -S");
-            firewall.install(&owner("a"), &open(3, shared)).unwrap();
+            firewall.install(&owner("a"), &open(3)).unwrap();
             assert_eq!(rules(), said);
             firewall.withdraw(&owner("a"), Share::Forwarding, &[]).unwrap();
             firewall.release("web").unwrap();
@@ -81,6 +87,18 @@ fn packets_pass_where_the_policy_of_iptables_is_to_drop() {
 fn packets_pass_where_a_rule_of_iptables_drops() {
     packets_pass_although(
         "for each in iptables-nft ip6tables-nft; do $each -A FORWARD -i docker0 -j ACCEPT && $each -A FORWARD -j DROP; done",
+    );
+}
+
+#[test]
+fn packets_pass_where_the_legacy_iptables_drops() {
+    packets_pass_although("iptables-legacy -P FORWARD DROP && ip6tables-legacy -P FORWARD DROP");
+}
+
+#[test]
+fn packets_pass_where_a_rule_of_the_legacy_iptables_drops() {
+    packets_pass_although(
+        "for each in iptables-legacy ip6tables-legacy; do $each -A FORWARD -i docker0 -j ACCEPT && $each -A FORWARD -j DROP; done",
     );
 }
 

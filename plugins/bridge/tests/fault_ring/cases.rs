@@ -1,20 +1,6 @@
 //! The configurations under which every call fails once.
 
-/// A configuration, and what its IPAM plugin gives.
-#[derive(Debug)]
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    /// What the configuration says beside name, type and version.
-    pub(crate) keys: &'static str,
-    pub(crate) v4: bool,
-    pub(crate) v6: bool,
-}
-
-const V4: Case = Case { name: "", keys: "", v4: true, v6: false };
-const V6: Case = Case { name: "", keys: "", v4: false, v6: true };
-const DUAL: Case = Case { name: "", keys: "", v4: true, v6: true };
-/// No ipam: layer 2.
-const L2: Case = Case { name: "", keys: "", v4: false, v6: false };
+use fault_ring::{Case, DUAL, L2, V4, V6};
 
 pub(crate) const CASES: &[Case] = &[
     Case { name: "v4", keys: r#""isGateway": true, "ipMasq": true"#, ..V4 },
@@ -47,11 +33,3 @@ pub(crate) const CASES: &[Case] = &[
         ..DUAL
     },
 ];
-
-impl Case {
-    /// The configuration as a runtime sends it.
-    pub(crate) fn conf(&self) -> String {
-        let ipam = if self.v4 || self.v6 { r#", "ipam": {"type": "fake"}"# } else { "" };
-        format!(r#"{{"cniVersion": "1.1.0", "name": "web", "type": "bridge", {}{ipam}}}"#, self.keys)
-    }
-}

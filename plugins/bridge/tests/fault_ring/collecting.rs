@@ -1,12 +1,12 @@
-//! GC: whatever no valid attachment owns goes, the rest stays, at whichever call it is interrupted.
+//! GC: which bridges go and which stay.
 
 use cni::AddResult;
 use cnm::{Change, Kernel, LinkKind, LinkName, LinkSpec, Peer, Place};
+use fault_ring::{Case, Report};
 use kernel_memory::Fault;
 
-use crate::cases::{CASES, Case};
-use crate::world::World;
-use crate::{ERRNO, Report};
+use crate::World;
+use crate::cases::CASES;
 
 const ALL: [&str; 3] = ["one", "two", "three"];
 
@@ -19,28 +19,6 @@ fn with(case: &'static Case, containers: &[&str]) -> (World, Vec<AddResult>) {
     let mut add = |container: &&str| world.add(container, Fault::Never).said.unwrap();
     let results = containers.iter().map(&mut add).collect();
     (world, results)
-}
-
-#[test]
-fn gc_keeps_the_valid_and_nothing_else() {
-    let mut report = Report::default();
-    for case in CASES {
-        let (full, results) = with(case, &ALL);
-        for valid in [&ALL[..], &ALL[..2], &ALL[..1], &[]] {
-            let what = format!("{}: GC keeping {valid:?}", case.name);
-            let (wanted, _) = with(case, valid);
-            let mut world = full.clone();
-            report.fine(&what, world.gc(valid, Fault::Never).said);
-            report.same(&what, &wanted.unshared(), &world.unshared());
-            for (container, result) in valid.iter().zip(&results) {
-                report.fine(&format!("{what}: CHECK of {container}"), world.check(container, result));
-            }
-            let after = world.everything();
-            report.fine(&format!("{what}, again"), world.gc(valid, Fault::Never).said);
-            report.same(&format!("{what}, again"), &after, &world.everything());
-        }
-    }
-    report.verdict();
 }
 
 #[test]
@@ -89,34 +67,6 @@ fn gc_leaves_a_bridge_that_was_there_before() {
         report.fine(case.name, world.gc(&[], Fault::Never).said);
         let left = world.memory.link(Place::Host, &LinkName::Name("cni0".into())).unwrap();
         assert_eq!(left.map(|link| link.alias).as_deref(), Some("the administrator's"), "{}", case.name);
-    }
-    report.verdict();
-}
-
-#[test]
-fn every_call_of_gc_fails_once_or_is_the_last() {
-    let mut report = Report::default();
-    for case in CASES {
-        let (full, _) = with(case, &ALL);
-        for valid in [&ALL[..1], &[]] {
-            let mut fine = full.clone();
-            let calls = fine.gc(valid, Fault::Never).faults.calls();
-            for (call, what) in (1..).zip(&calls) {
-                let what = format!("{}: GC keeping {valid:?}, call {call}: {what}", case.name);
-                for fault in
-                    [Fault::Refused { call, errno: ERRNO }, Fault::DeathBefore { call }, Fault::DeathAfter { call }]
-                {
-                    let mut world = full.clone();
-                    let said = world.gc(valid, fault).said;
-                    let what = format!("{what} {fault:?}");
-                    if said.is_ok() {
-                        report.same(&format!("{what}, said to be fine"), &fine.everything(), &world.everything());
-                    }
-                    report.fine(&format!("{what}; GC again"), world.gc(valid, Fault::Never).said);
-                    report.same(&format!("{what}; GC again"), &fine.everything(), &world.everything());
-                }
-            }
-        }
     }
     report.verdict();
 }

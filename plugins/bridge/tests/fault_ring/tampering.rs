@@ -2,11 +2,10 @@
 
 use cni::AddResult;
 use cnm::{Address, Change, Driver, Intent, Kernel, LinkKind, LinkName, LinkSpec, Mac, Place, PortFlags, Resource};
+use fault_ring::{Case, ONE, Report, owner, worlds};
 use kernel_memory::Fault;
 
-use crate::cases::Case;
-use crate::world::{World, owner};
-use crate::{ONE, Report, worlds};
+use crate::{Bridges, World};
 
 /// Somebody's deed, and a part of what CHECK must say of it.
 struct Deed {
@@ -72,7 +71,7 @@ const DEEDS: &[Deed] = &[
     },
     Deed {
         what: "the host's end is marked as another's",
-        act: |world, _| change(world, Place::Host, Change::Alias(host_end(), crate::world::owner("other").alias(&[]))),
+        act: |world, _| change(world, Place::Host, Change::Alias(host_end(), owner("other").alias(&[]))),
         said: "belongs to another attachment",
     },
     Deed {
@@ -181,7 +180,7 @@ const DEEDS: &[Deed] = &[
 fn check_after_add_is_clean_and_names_whatever_is_tampered_with() {
     let mut report = Report::default();
     let mut met = vec![0; DEEDS.len()];
-    for (_, name, mut world) in worlds() {
+    for (_, name, mut world) in worlds::<Bridges>() {
         let Some(result) = report.fine(&name, world.add(ONE, Fault::Never).said) else { continue };
         let before = world.everything();
         report.fine(&format!("{name}: CHECK after ADD"), world.check(ONE, &result));

@@ -1,37 +1,240 @@
-//! What is forwarded: the firewall plugin's intent in each backend.
+//! What is forwarded: the firewall plugin's intent in each backend, and taking it away from all of them.
 
+mod chains;
+mod dbus;
+mod firewalld;
 pub(super) mod outpost;
+mod tables;
 
-use cnm::{Intent, KernelError, Owner, OwnerTag};
+use std::fs::File;
+use std::net::IpAddr;
 
-use super::HostFirewall;
-use super::ruleset;
-use super::scheme::FIREWALL_OWNERS;
-use crate::nft::Question;
+use cnm::{Backend, Firewall, Forwarding, Gatekeeper, Intent, KernelError, Owner, OwnerTag};
+use ipnet::IpNet;
+
+use self::outpost::Outpost;
+use self::tables::Suspects;
+use super::lower::Wishes;
+use super::scheme::{Chain, FIREWALL_MEMBERS, FIREWALL_OWNERS, SHARED, ZONED4, ZONED6};
+use super::{HostFirewall, legacy, ruleset, together};
+use crate::netns::OWN;
+use crate::nft::{Answer, Question, Set, Verdict};
+
+/// The host's lock, exclusive, until it is dropped. As `Linux::lock`.
+fn alone() -> Result<File, KernelError> {
+    let lock = File::open(OWN).and_then(|file| file.lock().map(|()| file));
+    lock.map_err(|error| KernelError::io(format!("lock {OWN}"), &error))
+}
+
+/// The intents of the firewall plugin.
+fn forwardings(intents: &[Intent]) -> impl Iterator<Item = &Forwarding> {
+    intents.iter().filter_map(|intent| if let Intent::Forward(forwarding) = intent { Some(forwarding) } else { None })
+}
+
+/// Outposts that the legacy iptables lacks although it may drop what they accept. No child is started to know.
+fn lacking(outposts: &[Outpost]) -> Vec<Outpost> {
+    let filters = [false, true].map(|v6| outposts.iter().any(|one| one.is_v6() == v6) && legacy::filters_forwarded(v6));
+    let lacks = |outpost: &&Outpost| {
+        filters[usize::from(outpost.is_v6())] && !legacy::has_chain(outpost.is_v6(), "filter", &outpost.name)
+    };
+    outposts.iter().filter(lacks).cloned().collect()
+}
 
 impl HostFirewall {
-    /// DEL of what an endpoint has of the firewall plugin's itself. What its network has goes with the last endpoint.
-    pub(super) fn stop_forwarding(&mut self, owner: &Owner, _known: &[Intent]) -> Result<(), KernelError> {
-        let Some(nft) = self.nft()? else { return Ok(()) };
-        let record = super::lower::Wishes::responsible(owner);
-        if nft.ask(&[Question::Element(&record)])?.answers.into_iter().all(|answer| answer.into_element().is_none()) {
-            return Ok(());
+    /// Decides who carries it where the configuration leaves it open.
+    pub(super) fn decided(&mut self, intents: &[Intent]) -> Vec<Intent> {
+        let mut intents = intents.to_vec();
+        for intent in &mut intents {
+            if let Intent::Forward(Forwarding { gatekeeper: gatekeeper @ Gatekeeper::Auto, .. }) = intent {
+                *gatekeeper = match (firewalld::runs(), self.preferred()) {
+                    (true, _) => Gatekeeper::Firewalld,
+                    (false, Backend::Nftables) => Gatekeeper::Nftables,
+                    (false, Backend::Iptables) => Gatekeeper::Iptables,
+                };
+            }
         }
-        let tag = owner.tag();
-        ruleset::clear_members(nft, &|one| *one == tag)?;
-        ruleset::erase_from(nft, &[&FIREWALL_OWNERS], &|one| *one == tag)
+        intents
     }
 
-    /// GC: what endpoints of `network` have of the firewall plugin's themselves and `keep` refuses.
+    /// Whether programs have to be run that look and change separately.
+    pub(super) fn forwards_by_programs(&mut self, intents: &[Intent]) -> bool {
+        let intents = self.decided(intents);
+        forwardings(&intents).any(|forwarding| match forwarding.gatekeeper {
+            Gatekeeper::Iptables => true,
+            Gatekeeper::Auto | Gatekeeper::Nftables => {
+                // Whose they are does not matter here.
+                let wishes = Wishes::of(&Owner::new("", "", ""), &[Intent::Forward(forwarding.clone())]);
+                !lacking(&outposts(&wishes.chains)).is_empty()
+            }
+            Gatekeeper::Firewalld => false,
+        })
+    }
+
+    /// ADD, after nf_tables has its part: who accepts is known before it is accepted.
+    pub(super) fn start_forwarding(owner: &Owner, intents: &[Intent], wishes: &Wishes) -> Result<(), KernelError> {
+        if let Some(admin) = &wishes.admin {
+            let lacking = lacking(&outposts(&wishes.chains));
+            if !lacking.is_empty() {
+                tables::open(&lacking, admin)?;
+            }
+        }
+        for forwarding in forwardings(intents) {
+            match forwarding.gatekeeper {
+                Gatekeeper::Iptables => tables::install(owner, forwarding)?,
+                Gatekeeper::Firewalld => firewalld::admit(&forwarding.zone, &forwarding.addresses)?,
+                Gatekeeper::Auto | Gatekeeper::Nftables => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// DEL of what an endpoint has of the firewall plugin's itself, in every backend, and of what the reference plugin
+    /// has made for the `known`. What its network has goes with the last endpoint.
+    pub(super) fn stop_forwarding(&mut self, owner: &Owner, known: &[Intent]) -> Result<(), KernelError> {
+        let tag = owner.tag();
+        let known: Vec<&Forwarding> = forwardings(known).collect();
+        let record = Wishes::responsible(owner);
+        let mut answers = match self.nft()? {
+            Some(nft) => nft.ask(&[&[Question::Element(&record)][..], &tables::QUESTIONS].concat())?.answers,
+            None => Vec::new(),
+        };
+        let responsible = !answers.is_empty() && answers.remove(0) != Answer::Absent;
+        let suspects = self.suspects(&answers, !known.is_empty())?;
+        let zone = known.first().map(|forwarding| forwarding.zone.clone());
+        self.erase_forwarding(responsible, suspects, zone, owner, &known, &|one| *one == tag)
+    }
+
+    /// GC: the same for endpoints of `network` that `keep` refuses.
     pub(super) fn collect_forwarding(
         &mut self,
         network: &str,
         keep: &dyn Fn(&OwnerTag) -> bool,
     ) -> Result<(), KernelError> {
-        let Some(nft) = self.nft()? else { return Ok(()) };
         let shared = OwnerTag::shared(network);
         let doomed = |tag: &OwnerTag| tag.network == shared.network && *tag != shared && !keep(tag);
-        ruleset::clear_members(nft, &doomed)?;
-        ruleset::erase_from(nft, &[&FIREWALL_OWNERS], &doomed)
+        let (responsible, answers) = match self.nft()? {
+            Some(nft) => {
+                let members = ruleset::listed(nft, &[&FIREWALL_OWNERS, &FIREWALL_MEMBERS])?;
+                let doomed = members.iter().any(|member| ruleset::is_of(member, &doomed));
+                (doomed, nft.ask(&tables::QUESTIONS)?.answers)
+            }
+            None => (false, Vec::new()),
+        };
+        let suspects = self.suspects(&answers, false)?;
+        self.erase_forwarding(responsible, suspects, None, &Owner::new(network, "", ""), &[], &doomed)
     }
+
+    /// Which iptables have something to look at. The reference's rules, which have no owner, are looked for only when
+    /// somebody `knows` their addresses.
+    fn suspects(&mut self, answers: &[Answer], knows: bool) -> Result<Suspects, KernelError> {
+        let there = |at: usize| answers.get(at).is_some_and(|answer| answer.chain().is_some());
+        let mut suspects = Suspects {
+            nft: [there(0), there(1)],
+            legacy: [false, true].map(|v6| {
+                legacy::has_chain(v6, "filter", chains::OWNERS)
+                    || (knows && legacy::has_chain(v6, "filter", outpost::ENTRY))
+            }),
+        };
+        for v6 in [0, 1] {
+            if knows && !suspects.nft[v6] && there(2 + v6) {
+                let Some(nft) = self.nft()? else { continue };
+                let rules = nft.rules(if v6 == 1 { outpost::FILTER6 } else { outpost::FILTER4 }, outpost::ENTRY)?;
+                suspects.nft[v6] = rules.iter().any(|rule| rule.verdict == Some(Verdict::Accept));
+            }
+        }
+        Ok(suspects)
+    }
+
+    fn erase_forwarding(
+        &mut self,
+        responsible: bool,
+        suspects: Suspects,
+        zone: Option<String>,
+        owner: &Owner,
+        known: &[&Forwarding],
+        doomed: &dyn Fn(&OwnerTag) -> bool,
+    ) -> Result<(), KernelError> {
+        if !responsible && suspects == Suspects::default() {
+            return Ok(());
+        }
+        let _alone = alone()?;
+        let mut errors = tables::remove(suspects, owner, known, doomed);
+        if responsible {
+            errors.extend(self.leave_zones(zone, doomed).err());
+            errors.extend(self.close_outposts(&[&FIREWALL_MEMBERS], doomed).err());
+            if let Some(nft) = self.nft()? {
+                errors.extend(ruleset::clear_members(nft, doomed).err());
+                if errors.is_empty() {
+                    // The last of all, so that what could not be removed is found again.
+                    errors.extend(ruleset::erase_from(nft, &[&FIREWALL_OWNERS], doomed).err());
+                }
+            }
+        }
+        together(errors)
+    }
+
+    /// Takes addresses of the `doomed` out of firewalld's zones, while it runs: it forgets them when it ends.
+    fn leave_zones(&mut self, zone: Option<String>, doomed: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
+        const ZONED: [&Set; 2] = [&ZONED4, &ZONED6];
+        let Some(nft) = self.nft()? else { return Ok(()) };
+        let zoned = ruleset::listed(nft, &ZONED)?;
+        let gone = zoned.iter().filter(|element| ruleset::is_of(element, doomed));
+        let addresses: Vec<IpNet> = gone
+            .filter_map(|element| element.set.show_key(&element.key).parse::<IpAddr>().ok())
+            .map(IpNet::from)
+            .collect();
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        if firewalld::runs() {
+            firewalld::dismiss(zone.as_deref(), &addresses)?;
+        }
+        ruleset::erase_from(nft, &ZONED, doomed)
+    }
+
+    /// The legacy iptables gives up the outposts that will have no member when those of the `doomed` in `maps` have gone.
+    /// Before nf_tables forgets who they are for, so that a DEL that is killed can be repeated.
+    fn close_outposts(&mut self, maps: &[&'static Set], doomed: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
+        if !legacy::has_table(false, "filter") && !legacy::has_table(true, "filter") {
+            return Ok(());
+        }
+        let Some(nft) = self.nft()? else { return Ok(()) };
+        let members = ruleset::listed(nft, maps)?;
+        let (gone, kept): (Vec<_>, Vec<_>) = members.iter().partition(|member| ruleset::is_of(member, doomed));
+        let unused = gone
+            .iter()
+            .filter_map(|member| member.leads_to())
+            .filter(|chain| kept.iter().all(|member| member.leads_to() != Some(*chain)));
+        let chains: Vec<Chain> = unused.filter_map(Chain::parse).collect();
+        let outposts = outposts(&chains);
+        let there = |one: &&Outpost| legacy::has_chain(one.is_v6(), "filter", &one.name);
+        let outposts: Vec<Outpost> = outposts.iter().filter(there).cloned().collect();
+        if outposts.is_empty() { Ok(()) } else { tables::close(&outposts) }
+    }
+
+    /// The same, when the last endpoint of a network leaves. The caller holds the host's lock alone.
+    pub(super) fn release_outposts(&mut self, network: &str) -> Result<(), KernelError> {
+        let shared = OwnerTag::shared(network);
+        self.close_outposts(&SHARED, &|tag| *tag == shared)
+    }
+
+    /// What is missing beside nf_tables' part.
+    pub(super) fn forwarding_drift(intents: &[Intent], wishes: &Wishes) -> Result<Vec<String>, KernelError> {
+        let mut drift = Vec::new();
+        for Outpost { name, subnet, .. } in lacking(&outposts(&wishes.chains)) {
+            drift.push(format!("chain {name} of the legacy iptables, which accepts {subnet}, is missing"));
+        }
+        for forwarding in forwardings(intents) {
+            match forwarding.gatekeeper {
+                Gatekeeper::Iptables => drift.extend(tables::drift(forwarding)?),
+                Gatekeeper::Firewalld => drift.extend(firewalld::drift(&forwarding.zone, &forwarding.addresses)?),
+                Gatekeeper::Auto | Gatekeeper::Nftables => {}
+            }
+        }
+        Ok(drift)
+    }
+}
+
+fn outposts(chains: &[Chain]) -> Vec<Outpost> {
+    chains.iter().filter_map(Outpost::of).collect()
 }

@@ -1,26 +1,27 @@
-//! A host in memory with a bridge network, an IPAM plugin that counts its leases, and the verbs as a runtime calls
-//! them.
+//! A host in memory with one network, an IPAM plugin that counts its leases, and the verbs as a runtime calls them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use bridge::Bridge;
 use cni::json::Json;
 use cni::{AddResult, Attachment, Command, Error, Ip, Request, Route, Version};
 use cnm::{Backend, Context, Driver, Kernel, KernelError, Owner};
 use kernel_memory::{Fault, Faults, Faulty, Memory, SandboxId};
 use lifecycle::Ipam;
 
-use crate::cases::Case;
+use crate::{Case, ONE, Subject};
 
 const IFNAME: &str = "eth0";
 
 /// Everything that outlives a call.
 #[derive(Debug, Clone)]
-pub(crate) struct World {
+pub struct World<S: Subject> {
     case: &'static Case,
-    pub(crate) driver: Bridge,
-    pub(crate) memory: Memory,
+    /// The driver, with its configuration.
+    pub driver: S::Driver,
+    /// The kernel.
+    pub memory: Memory,
+    has_neighbour: bool,
     sandboxes: BTreeMap<String, SandboxId>,
     /// Container and its number.
     leases: RefCell<BTreeMap<String, u8>>,
@@ -28,19 +29,22 @@ pub(crate) struct World {
 
 /// What a call said, and which calls of its own it made.
 #[derive(Debug)]
-pub(crate) struct Outcome<T> {
-    pub(crate) said: Result<T, Error>,
-    pub(crate) faults: Faults,
+pub struct Outcome<T> {
+    /// What it said.
+    pub said: Result<T, Error>,
+    /// Its calls, and which failed.
+    pub faults: Faults,
 }
 
 /// The IPAM plugin of one call.
-struct Leases<'a> {
-    world: &'a World,
+struct Leases<'a, S: Subject> {
+    world: &'a World<S>,
     container: &'a str,
     faults: Faults,
 }
 
-pub(crate) fn owner(container: &str) -> Owner {
+/// Whose attachment the container's is.
+pub fn owner(container: &str) -> Owner {
     Owner::new("web", container, IFNAME)
 }
 
@@ -48,11 +52,12 @@ pub(crate) fn path(container: &str) -> String {
     format!("/run/netns/{container}")
 }
 
-impl World {
+impl<S: Subject> World<S> {
     /// A fresh host.
-    pub(crate) fn new(case: &'static Case) -> Self {
-        let memory = Memory::without_sandbox().with_vlan_filtering();
-        let stdin = case.conf().into_bytes();
+    pub fn new(case: &'static Case) -> Self {
+        let mut memory = Memory::without_sandbox().with_vlan_filtering();
+        S::furnish(&mut memory);
+        let stdin = case.conf(S::Driver::TYPE).into_bytes();
         let request = Request {
             command: Command::Add,
             container_id: "any".into(),
@@ -68,44 +73,53 @@ impl World {
         };
         let mut host = memory.clone();
         let context = Context { preferred_backend: &|| Backend::Nftables, host: &RefCell::new(&mut host) };
-        let driver = Bridge::parse(&request, &context).unwrap_or_else(|error| panic!("{}: {error}", case.name));
-        Self { case, driver, memory, sandboxes: BTreeMap::new(), leases: RefCell::default() }
+        let driver = S::Driver::parse(&request, &context).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        Self { case, driver, memory, has_neighbour: false, sandboxes: BTreeMap::new(), leases: RefCell::default() }
     }
 
     /// The same host with a container that is attached and must not notice anything.
-    pub(crate) fn with_neighbour(mut self) -> Self {
+    pub fn with_neighbour(mut self) -> Self {
         self.add_sandbox("neighbour");
         let said = self.add("neighbour", Fault::Never).said;
         said.unwrap_or_else(|error| panic!("{}: the neighbour's ADD: {error}", self.case.name));
+        self.has_neighbour = true;
         self
     }
 
-    pub(crate) fn add_sandbox(&mut self, container: &str) -> SandboxId {
+    /// Whether [`World::with_neighbour`] has made it.
+    pub const fn has_neighbour(&self) -> bool {
+        self.has_neighbour
+    }
+
+    /// A sandbox for the container.
+    pub fn add_sandbox(&mut self, container: &str) -> SandboxId {
         let id = self.memory.add_sandbox();
         self.sandboxes.insert(container.to_owned(), id);
         id
     }
 
     /// The container will get this address.
-    pub(crate) fn reserve(&mut self, container: &str, number: u8) {
+    pub fn reserve(&mut self, container: &str, number: u8) {
         self.leases.borrow_mut().insert(container.to_owned(), number);
     }
 
-    pub(crate) const fn case(&self) -> &'static Case {
+    /// The configuration that this is about.
+    pub const fn case(&self) -> &'static Case {
         self.case
     }
 
     /// The kernel sees this container's sandbox.
-    pub(crate) fn look_at(&mut self, container: &str) {
+    pub fn look_at(&mut self, container: &str) {
         self.memory.look_at(self.sandboxes.get(container).copied());
     }
 
     /// Whether there was a lease.
-    pub(crate) fn forget_lease(&mut self, container: &str) -> bool {
+    pub fn forget_lease(&mut self, container: &str) -> bool {
         self.leases.borrow_mut().remove(container).is_some()
     }
 
-    pub(crate) fn destroy_sandbox(&mut self, container: &str) {
+    /// The container's last process ends.
+    pub fn destroy_sandbox(&mut self, container: &str) {
         self.look_at(container);
         self.sandboxes.remove(container);
         self.memory.destroy_sandbox();
@@ -117,7 +131,7 @@ impl World {
         container: &str,
         sandbox: bool,
         fault: Fault,
-        verb: impl FnOnce(&Bridge, &mut Faulty<Memory>, Option<&dyn Ipam>) -> Result<T, Error>,
+        verb: impl FnOnce(&S::Driver, &mut Faulty<Memory>, Option<&dyn Ipam>) -> Result<T, Error>,
     ) -> Outcome<T> {
         let mut memory = std::mem::take(&mut self.memory);
         memory.look_at(self.sandboxes.get(container).copied().filter(|_| sandbox));
@@ -132,66 +146,61 @@ impl World {
         Outcome { said, faults }
     }
 
-    pub(crate) fn add(&mut self, container: &str, fault: Fault) -> Outcome<AddResult> {
+    /// ADD.
+    pub fn add(&mut self, container: &str, fault: Fault) -> Outcome<AddResult> {
         self.call(container, true, fault, |driver, kernel, ipam| {
             lifecycle::attach(driver, kernel, ipam, &owner(container), &path(container))
         })
     }
 
-    pub(crate) fn del(&mut self, container: &str, how: How<'_>, fault: Fault) -> Outcome<()> {
+    /// DEL.
+    pub fn del(&mut self, container: &str, how: How<'_>, fault: Fault) -> Outcome<()> {
         self.call(container, how.sandbox, fault, |driver, kernel, ipam| {
             lifecycle::detach(driver, kernel, ipam, &owner(container), how.previous)
         })
     }
 
-    pub(crate) fn check(&mut self, container: &str, previous: &AddResult) -> Result<(), Error> {
-        let verb = |driver: &Bridge, kernel: &mut Faulty<Memory>, ipam: Option<&dyn Ipam>| {
+    /// CHECK.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn check(&mut self, container: &str, previous: &AddResult) -> Result<(), Error> {
+        let verb = |driver: &S::Driver, kernel: &mut Faulty<Memory>, ipam: Option<&dyn Ipam>| {
             lifecycle::check(driver, kernel, ipam, &owner(container), &path(container), Some(previous))
         };
         self.call(container, true, Fault::Never, verb).said
     }
 
-    pub(crate) fn gc(&mut self, valid: &[&str], fault: Fault) -> Outcome<()> {
+    /// GC.
+    pub fn gc(&mut self, valid: &[&str], fault: Fault) -> Outcome<()> {
         let attachment = |id: &&str| Attachment { container_id: (*id).to_owned(), ifname: IFNAME.into() };
         let valid: Vec<Attachment> = valid.iter().map(attachment).collect();
         self.call("", false, fault, |driver, kernel, ipam| lifecycle::collect(driver, kernel, ipam, "web", &valid))
     }
 
     /// Everything, leases included, a line each.
-    pub(crate) fn everything(&self) -> Vec<String> {
+    pub fn everything(&self) -> Vec<String> {
         let leases = self.leases.borrow();
         let leases = leases.iter().map(|(container, number)| format!("lease {number} of {container}"));
         self.memory.snapshot().lines().map(str::to_owned).chain(leases).collect()
     }
 
-    /// Everything but what the network owns and keeps.
-    pub(crate) fn unshared(&self) -> Vec<String> {
-        let gateway = Owner::new("cni0", "gateway", self.gateway_device()).host_link();
-        let shared = |line: &String| {
-            line.starts_with("host link cni0")
-                || line.starts_with(&format!("host link {gateway}"))
-                || (line.starts_with("host ") && (line.ends_with(" on cni0") || line.contains(" on cni0.")))
-                || line.starts_with("host sysctl net/ipv6/conf/cni0")
-                || (line.starts_with("host sysctl") && line.ends_with("/forwarding = 1"))
-        };
-        self.everything().into_iter().filter(|line| !shared(line)).collect()
-    }
-
-    /// The device that stands for the gateway in a VLAN.
-    fn gateway_device(&self) -> String {
-        let vlan = ["100", "5"].into_iter().find(|vlan| self.case.keys.contains(&format!("\"vlan\": {vlan}")));
-        format!("cni0.{}", vlan.unwrap_or_default())
+    /// Everything but what the network keeps when its endpoints have gone.
+    pub fn unshared(&self) -> Vec<String> {
+        self.everything().into_iter().filter(|line| !S::stays(self.case, line)).collect()
     }
 }
 
 /// How a runtime calls DEL.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct How<'a> {
-    pub(crate) sandbox: bool,
-    pub(crate) previous: Option<&'a AddResult>,
+pub struct How<'a> {
+    /// It names the sandbox.
+    pub sandbox: bool,
+    /// It has kept the result.
+    pub previous: Option<&'a AddResult>,
 }
 
-impl Leases<'_> {
+impl<S: Subject> Leases<'_, S> {
     fn asked<T>(&self, what: &str, act: impl FnOnce() -> T) -> Result<T, Error> {
         let refuse = |error: KernelError| Error::internal(error.to_string());
         self.faults.pass(format!("IPAM {what}"), || Ok(act())).map_err(refuse)
@@ -216,7 +225,7 @@ pub(crate) fn lease(case: &Case, number: u8) -> AddResult {
     result
 }
 
-impl Ipam for Leases<'_> {
+impl<S: Subject> Ipam for Leases<'_, S> {
     fn add(&self) -> Result<AddResult, Error> {
         self.asked("ADD", || {
             let mut leases = self.world.leases.borrow_mut();
@@ -246,4 +255,35 @@ impl Ipam for Leases<'_> {
     fn status(&self) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// Each case on a fresh host, and beside a neighbour.
+pub fn worlds<S: Subject>() -> impl Iterator<Item = (&'static Case, String, World<S>)> {
+    S::CASES.iter().flat_map(|case| {
+        let mut alone = World::new(case);
+        alone.add_sandbox(ONE);
+        let mut beside = World::new(case).with_neighbour();
+        beside.add_sandbox(ONE);
+        [(case, case.name.to_owned(), alone), (case, format!("{} beside a neighbour", case.name), beside)]
+    })
+}
+
+/// The same with the container attached.
+pub(crate) fn attached<S: Subject>() -> impl Iterator<Item = (String, World<S>, World<S>, AddResult)> {
+    worlds::<S>().map(|(_, name, before)| {
+        let mut after = before.clone();
+        let result = after.add(ONE, Fault::Never).said.unwrap_or_else(|error| panic!("{name}: ADD: {error}"));
+        (name, before, after, result)
+    })
+}
+
+/// With and without the sandbox, with and without the result.
+pub(crate) fn ways(result: &AddResult) -> [How<'_>; 4] {
+    [(true, true), (true, false), (false, true), (false, false)]
+        .map(|(sandbox, known)| How { sandbox, previous: known.then_some(result) })
+}
+
+pub(crate) fn told(how: How<'_>) -> String {
+    let with = |yes: bool| if yes { "with" } else { "without" };
+    format!("{} sandbox, {} result", with(how.sandbox), with(how.previous.is_some()))
 }

@@ -5,22 +5,22 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use bridge::Bridge;
 use cni::{AddResult, Attachment, Error};
 use cnm::Kernel;
 use kernel_memory::{Fault, Faults, Faulty, Memory, SandboxId};
 use lifecycle::Ipam;
 
-use crate::Report;
-use crate::cases::{CASES, Case};
 use crate::world::{World, lease, owner, path};
+use crate::{Case, Report, Subject};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
+pub enum Verb {
+    /// An ADD.
     Add,
     /// An ADD whose IPAM plugin refuses.
     AddInVain,
+    /// A DEL.
     Del,
 }
 
@@ -143,27 +143,30 @@ impl Ipam for Fixed {
 const NAMES: [&str; 2] = ["one", "two"];
 const NUMBERS: [u8; 2] = [2, 3];
 
-struct Scene {
+struct Scene<S: Subject> {
     case: &'static Case,
-    driver: Bridge,
+    driver: S::Driver,
+    /// The state when nobody is attached.
+    empty: Vec<String>,
     memory: Memory,
     sandboxes: [SandboxId; 2],
 }
 
 type Said = Result<Option<AddResult>, Error>;
 
-impl Scene {
+impl<S: Subject> Scene<S> {
     /// A host on which those are attached that are about to leave.
     fn new(case: &'static Case, verbs: [Verb; 2]) -> Self {
-        let mut world = World::new(case);
+        let mut world = World::<S>::new(case);
         let sandboxes = NAMES.map(|name| world.add_sandbox(name));
+        let empty = world.unshared();
         for (id, (name, verb)) in NAMES.iter().zip(verbs).enumerate() {
             if verb == Verb::Del {
                 world.reserve(name, NUMBERS[id]);
                 world.add(name, Fault::Never).said.unwrap();
             }
         }
-        Self { case, driver: world.driver, memory: world.memory, sandboxes }
+        Self { case, driver: world.driver, empty, memory: world.memory, sandboxes }
     }
 
     fn ipam(&self, id: usize, verb: Verb) -> Option<Fixed> {
@@ -231,18 +234,23 @@ impl Scene {
             }
         }
         if !attached {
-            let left: Vec<String> =
-                memory.snapshot().lines().filter(|line| line.starts_with("firewall")).map(str::to_owned).collect();
-            report.same(what, &[], &left);
+            let left = memory.snapshot();
+            let left: Vec<String> = left.lines().filter(|line| !S::stays(self.case, line)).map(str::to_owned).collect();
+            report.same(what, &self.empty, &left);
         }
     }
 }
 
-fn every_interleaving_of(verbs: [Verb; 2]) {
+/// Both verbs, in all interleavings with up to two changes of turn, of the cases with these names.
+///
+/// # Panics
+/// With what is wrong.
+pub fn every_interleaving_of<S: Subject>(cases: &[&str], verbs: [Verb; 2]) {
     let mut report = Report::default();
-    let wanted = ["dual", "dual iptables", "l2 guarded", "spoof check"];
-    for case in CASES.iter().filter(|case| wanted.contains(&case.name)) {
-        let scene = Scene::new(case, verbs);
+    let known = |name: &&str| S::CASES.iter().any(|case| case.name == *name);
+    assert!(!cases.is_empty() && cases.iter().all(known), "no such case: {cases:?}");
+    for case in S::CASES.iter().filter(|case| cases.contains(&case.name)) {
+        let scene = Scene::<S>::new(case, verbs);
         // Whoever comes last may have more to do.
         let calls = [[].as_slice(), &[0]].map(|plan| scene.run(verbs, plan).0.map(|(_, calls)| calls));
         let (first, second) = (calls[0][0].max(calls[1][0]), calls[0][1].max(calls[1][1]));
@@ -255,29 +263,4 @@ fn every_interleaving_of(verbs: [Verb; 2]) {
         }
     }
     report.verdict();
-}
-
-#[test]
-fn two_attach_at_once() {
-    every_interleaving_of([Verb::Add, Verb::Add]);
-}
-
-#[test]
-fn one_attaches_while_the_last_leaves() {
-    every_interleaving_of([Verb::Add, Verb::Del]);
-}
-
-#[test]
-fn two_leave_at_once() {
-    every_interleaving_of([Verb::Del, Verb::Del]);
-}
-
-#[test]
-fn one_attaches_while_another_fails_to() {
-    every_interleaving_of([Verb::Add, Verb::AddInVain]);
-}
-
-#[test]
-fn the_last_leaves_while_another_fails_to_attach() {
-    every_interleaving_of([Verb::Del, Verb::AddInVain]);
 }
