@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 const REFERENCE: &str = "/usr/lib/cni";
 
 /// The names under which the multi-call executable serves.
-const NAMES: &[&str] = &["bridge", "vxlan-overlay", "host", "none", "loopback", "host-local-ipam", "host-local"];
+const NAMES: &[&str] =
+    &["bridge", "vxlan-overlay", "host", "none", "loopback", "firewall", "host-local-ipam", "host-local"];
 
 /// A folder of plugin binaries.
 #[derive(Debug, Clone, PartialEq, Eq)]

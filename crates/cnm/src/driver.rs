@@ -2,7 +2,7 @@
 
 use cni::{AddResult, Error, Request};
 
-use crate::{Backend, Host, Mac, Owner, Resource};
+use crate::{Backend, Gatekeeper, Host, Mac, Owner, Resource};
 
 /// What a driver may know of the host beside its configuration.
 pub struct Context<'a> {
@@ -107,6 +107,8 @@ pub enum Isolation {
 pub enum Need {
     /// The firewall backend works.
     Firewall(Backend),
+    /// Whoever is to carry forwarding can.
+    Forwarding(Gatekeeper),
     /// A link of the host, by name, exists and is up (51 when it is down, 50 when it is missing).
     Parent(String),
     /// If a link of the host of this name exists, it is up (51 otherwise): what endpoints that are there depend on.

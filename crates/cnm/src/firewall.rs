@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::{Forwarding, KernelError, Mac, Owner, OwnerTag, Publication, Share};
+use crate::{Forwarding, Gatekeeper, KernelError, Mac, Owner, OwnerTag, Publication, Share};
 
 /// One thing that the firewall does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +69,18 @@ pub trait Firewall {
     /// # Errors
     /// What is missing.
     fn usable(&mut self, backend: Backend) -> Result<(), KernelError>;
+
+    /// Whether `gatekeeper` can carry what is forwarded; the error says what is missing and how to mend it.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn forwards(&mut self, gatekeeper: Gatekeeper) -> Result<(), KernelError> {
+        match (gatekeeper, self.preferred()) {
+            (Gatekeeper::Nftables, _) | (Gatekeeper::Auto, Backend::Nftables) => self.usable(Backend::Nftables),
+            (Gatekeeper::Iptables, _) | (Gatekeeper::Auto, Backend::Iptables) => self.usable(Backend::Iptables),
+            (Gatekeeper::Firewalld, _) => Err(KernelError::other("use firewalld", "it does not run here")),
+        }
+    }
 
     /// Whether making `intents` true takes programs of which one looks and another changes, so that nobody else may
     /// change the firewall meanwhile.

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use cnm::{
-    Backend, Change, Claimed, Elsewhere, FdbEntry, Firewall, Intent, Kernel, KernelError, Link, LinkName, LinkSpec,
-    Mac, Neighbour, Notes, Owner, OwnerTag, Place, PortVlan, Queueing, Route, RouteLookup, Share,
+    Backend, Change, Claimed, Elsewhere, FdbEntry, Firewall, Gatekeeper, Intent, Kernel, KernelError, Link, LinkName,
+    LinkSpec, Mac, Neighbour, Notes, Owner, OwnerTag, Place, PortVlan, Queueing, Route, RouteLookup, Share,
 };
 use ipnet::IpNet;
 
@@ -313,6 +313,10 @@ impl<K: Kernel> Firewall for Faulty<K> {
 
     fn usable(&mut self, backend: Backend) -> Result<(), KernelError> {
         self.pass(format!("see whether {backend:?} can be used"), |inner| inner.firewall().usable(backend))
+    }
+
+    fn forwards(&mut self, gatekeeper: Gatekeeper) -> Result<(), KernelError> {
+        self.pass(format!("see whether {gatekeeper:?} can forward"), |inner| inner.firewall().forwards(gatekeeper))
     }
 
     fn wants_alone(&mut self, intents: &[Intent]) -> bool {

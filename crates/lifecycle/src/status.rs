@@ -22,6 +22,9 @@ pub(crate) fn serve_needs<K: Kernel>(k: &mut K, needs: Vec<Need>) -> Result<(), 
             Need::Firewall(backend) => {
                 k.firewall().usable(backend).map_err(|error| Error::new(Code::NotAvailable, error.to_string()))?
             }
+            Need::Forwarding(gatekeeper) => {
+                k.firewall().forwards(gatekeeper).map_err(|error| Error::new(Code::NotAvailable, error.to_string()))?
+            }
             Need::Parent(name) => expect_parent(k, &name)?,
             Need::ParentOn { name, beneath } => {
                 let made = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)?.is_some();

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use cni::Plugin;
-use lifecycle::{NetworkPlugin, serve_by_name};
+use lifecycle::{ChainedPlugin, NetworkPlugin, serve_by_name};
 
 /// Half a megabyte serves every call but the largest GC.
 #[global_allocator]
@@ -16,12 +16,13 @@ static MEMORY: kernel::Arena<{ 512 * 1024 }> = kernel::Arena::new();
 static IPAM: &[&(dyn Plugin + Sync)] = &[&host_local::HostLocal];
 
 fn main() -> ExitCode {
-    let plugins: [&dyn Plugin; 6] = [
+    let plugins: [&dyn Plugin; 7] = [
         &NetworkPlugin::<bridge::Bridge>::new(IPAM),
         &NetworkPlugin::<host::Host>::new(IPAM),
         &NetworkPlugin::<vxlan_overlay::Overlay>::new(IPAM),
         &NetworkPlugin::<none::NoNetwork>::new(IPAM),
         &NetworkPlugin::<loopback::Loopback>::new(IPAM),
+        &ChainedPlugin::<firewall::Firewall>::new(),
         &host_local::HostLocal,
     ];
     serve_by_name(&plugins, &[("host-local-ipam", "host-local")])

@@ -12,7 +12,7 @@ mod reference;
 mod ruleset;
 mod scheme;
 
-use cnm::{Backend, Firewall, Intent, KernelError, Owner, OwnerTag, Share};
+use cnm::{Backend, Firewall, Gatekeeper, Intent, KernelError, Owner, OwnerTag, Share};
 use ipnet::IpNet;
 
 use crate::nft::Nft;
@@ -23,6 +23,8 @@ use programs::Suspects;
 #[derive(Debug, Default)]
 pub struct HostFirewall {
     nftables: Nftables,
+    /// Whether firewalld runs, once somebody has asked.
+    firewalld: Option<bool>,
 }
 
 /// Whether the kernel has nf_tables, once somebody has asked.
@@ -138,6 +140,10 @@ impl Firewall for HostFirewall {
                 Ok(())
             }
         }
+    }
+
+    fn forwards(&mut self, gatekeeper: Gatekeeper) -> Result<(), KernelError> {
+        self.can_forward(gatekeeper)
     }
 
     fn wants_alone(&mut self, intents: &[Intent]) -> bool {

@@ -45,15 +45,40 @@ impl HostFirewall {
     pub(super) fn decided(&mut self, intents: &[Intent]) -> Vec<Intent> {
         let mut intents = intents.to_vec();
         for intent in &mut intents {
-            if let Intent::Forward(Forwarding { gatekeeper: gatekeeper @ Gatekeeper::Auto, .. }) = intent {
-                *gatekeeper = match (firewalld::runs(), self.preferred()) {
-                    (true, _) => Gatekeeper::Firewalld,
-                    (false, Backend::Nftables) => Gatekeeper::Nftables,
-                    (false, Backend::Iptables) => Gatekeeper::Iptables,
-                };
+            if let Intent::Forward(Forwarding { gatekeeper, .. }) = intent {
+                *gatekeeper = self.decide(*gatekeeper);
             }
         }
         intents
+    }
+
+    fn firewalld_runs(&mut self) -> bool {
+        *self.firewalld.get_or_insert_with(firewalld::runs)
+    }
+
+    fn decide(&mut self, gatekeeper: Gatekeeper) -> Gatekeeper {
+        match gatekeeper {
+            Gatekeeper::Auto if self.firewalld_runs() => Gatekeeper::Firewalld,
+            Gatekeeper::Auto => match self.preferred() {
+                Backend::Nftables => Gatekeeper::Nftables,
+                Backend::Iptables => Gatekeeper::Iptables,
+            },
+            named => named,
+        }
+    }
+
+    /// Whether the one who is to carry it can.
+    pub(super) fn can_forward(&mut self, gatekeeper: Gatekeeper) -> Result<(), KernelError> {
+        match self.decide(gatekeeper) {
+            Gatekeeper::Auto | Gatekeeper::Nftables => self.usable(Backend::Nftables),
+            Gatekeeper::Iptables => self.usable(Backend::Iptables),
+            Gatekeeper::Firewalld if self.firewalld_runs() => Ok(()),
+            Gatekeeper::Firewalld => {
+                let words = "nobody has its name on the system's D-Bus; start it (systemctl start firewalld), or choose \
+                             another backend";
+                Err(KernelError::other("use firewalld", words))
+            }
+        }
     }
 
     /// Whether programs have to be run that look and change separately.
@@ -176,6 +201,7 @@ impl HostFirewall {
     /// Takes addresses of the `doomed` out of firewalld's zones, while it runs: it forgets them when it ends.
     fn leave_zones(&mut self, zone: Option<String>, doomed: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
         const ZONED: [&Set; 2] = [&ZONED4, &ZONED6];
+        let runs = self.firewalld_runs();
         let Some(nft) = self.nft()? else { return Ok(()) };
         let zoned = ruleset::listed(nft, &ZONED)?;
         let gone = zoned.iter().filter(|element| ruleset::is_of(element, doomed));
@@ -186,7 +212,7 @@ impl HostFirewall {
         if addresses.is_empty() {
             return Ok(());
         }
-        if firewalld::runs() {
+        if runs {
             firewalld::dismiss(zone.as_deref(), &addresses)?;
         }
         ruleset::erase_from(nft, &ZONED, doomed)
