@@ -104,4 +104,16 @@ impl Namespace {
         names.sort();
         names
     }
+
+    /// The VLANs of a bridge port, each as `7`, `7 pvid untagged`, …; none on a kernel without VLAN filtering.
+    #[must_use]
+    #[track_caller]
+    pub fn vlans(&self, port: &str) -> Vec<String> {
+        let list = self.json("bridge -j vlan show");
+        let found = list.as_array().into_iter().flatten().find(|entry| entry["ifname"] == port);
+        let vlans = found.and_then(|entry| entry["vlans"].as_array()).into_iter().flatten();
+        let word = |flag: &Value| if flag == "PVID" { " pvid" } else { " untagged" };
+        let flags = |vlan: &Value| vlan["flags"].as_array().into_iter().flatten().map(word).collect::<String>();
+        vlans.map(|vlan| format!("{}{}", vlan["vlan"], flags(vlan))).collect()
+    }
 }

@@ -92,6 +92,10 @@ fn look(namespace: &Namespace, state: &mut BTreeMap<String, String>) {
     for link in namespace.links() {
         state.insert(format!("{place} link {}", link.name), steady(&link.json).to_string());
     }
+    for port in namespace.json("bridge -j vlan show").as_array().into_iter().flatten() {
+        let key = format!("{place} vlans {}", port["ifname"].as_str().unwrap_or_default());
+        state.insert(key, port["vlans"].to_string());
+    }
     for link in namespace.json("ip -j addr show").as_array().into_iter().flatten() {
         // Link-local addresses come and go with the carrier too.
         let list = link["addr_info"].as_array().into_iter().flatten().filter(|address| address["scope"] != "link");

@@ -7,7 +7,6 @@
 mod attach;
 mod collect;
 mod keep;
-mod overlay;
 mod own;
 mod shown;
 mod stage;

@@ -169,10 +169,10 @@ pub trait Kernel {
     /// When the dump fails.
     fn neighbours(&mut self, place: Place, link: u32) -> Result<Vec<crate::Neighbour>, KernelError>;
 
-    /// The VLANs of one bridge port, by id; none on a kernel without VLAN filtering. A dump of this port.
+    /// The VLANs of one bridge port, by id. A dump of this port. Of link 0 there are none.
     ///
     /// # Errors
-    /// When the dump fails, e.g. because the link is no port.
+    /// `EOPNOTSUPP` (95) on a kernel without VLAN filtering; when the link is no port.
     fn vlans(&mut self, place: Place, link: u32) -> Result<Vec<PortVlan>, KernelError>;
 
     /// How the namespace would send to `to`; `None` when it could not.

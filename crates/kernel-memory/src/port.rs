@@ -12,7 +12,7 @@ use crate::device::{Device, Kind, NsId};
 use crate::firewall::Lock;
 use crate::memory::Memory;
 use crate::namespace::{Namespace, Refusal, refused};
-use crate::{EINVAL, ENODEV};
+use crate::{EINVAL, ENODEV, EOPNOTSUPP};
 
 impl Memory {
     fn namespace(&self, place: Place) -> Result<&Namespace, KernelError> {
@@ -206,11 +206,18 @@ impl Kernel for Memory {
     }
 
     fn vlans(&mut self, place: Place, link: u32) -> Result<Vec<PortVlan>, KernelError> {
+        let failed = |errno| Err(KernelError::new(format!("list the VLANs of a bridge port {place}"), errno, ""));
+        if !self.world.vlan_filtering {
+            return failed(EOPNOTSUPP);
+        }
+        if link == 0 {
+            return Ok(Vec::new());
+        }
         let device = self.namespace(place)?.devices.get(&link);
         match device.map(|device| &device.port) {
             Some(Some(port)) => Ok(port.vlans.values().copied().collect()),
-            Some(None) => Err(KernelError::new("list the VLANs of a bridge port", EINVAL, "")),
-            None => Err(KernelError::new("list the VLANs of a bridge port", ENODEV, "")),
+            Some(None) => failed(EINVAL),
+            None => failed(ENODEV),
         }
     }
 

@@ -294,16 +294,12 @@ impl Kernel for Linux {
     }
 
     fn vlans(&mut self, place: Place, link: u32) -> Result<Vec<PortVlan>, KernelError> {
-        let vlans = self.dump(
+        self.dump(
             place,
             "list the VLANs of a bridge port",
             |batch| rtnl::vlan_dump(batch, link),
             |message| rtnl::parse_vlans(message, link),
-        );
-        match vlans {
-            Err(error) if error.errno == Errno::EOPNOTSUPP as i32 => Ok(Vec::new()),
-            other => other,
-        }
+        )
     }
 
     fn route_to(&mut self, place: Place, to: IpAddr) -> Result<Option<RouteLookup>, KernelError> {

@@ -194,7 +194,7 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
         match resource {
             Resource::Link(spec) => {
                 let object = || format!("{} {} on the host", spec.kind.as_str(), spec.name);
-                let link = converger.link(Place::Host, &spec.name).map_err(kernel)?.ok_or_else(|| missing(object()))?;
+                let link = converger.shared_link(spec).map_err(kernel)?.ok_or_else(|| missing(object()))?;
                 let beneath = match spec.beneath() {
                     Some(name) => converger.link(Place::Host, name).map_err(kernel)?.map_or(0, |link| link.index),
                     None => 0,

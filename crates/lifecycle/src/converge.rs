@@ -43,6 +43,11 @@ impl<'k, K: Kernel> Converger<'k, K> {
         self.known.push(Known { place, link, fresh: true });
     }
 
+    /// Notes a link that was there.
+    pub(crate) fn remember(&mut self, place: Place, link: Link) {
+        self.known.push(Known { place, link, fresh: false });
+    }
+
     /// Tells of the MTU that the kernel chose for the links that this call has made.
     pub(crate) fn learn_mtu(&mut self, mtu: u32) {
         for known in self.known.iter_mut().filter(|known| known.fresh && known.link.mtu == 0) {

@@ -8,7 +8,7 @@ use cnm::{
 };
 
 use crate::converge::Converger;
-use crate::errors::{EXISTS, NOT_SUPPORTED, kernel};
+use crate::errors::{EXISTS, NO_VLAN_FILTERING, NOT_SUPPORTED, kernel};
 
 impl<K: Kernel> Converger<'_, K> {
     /// Makes shared resources true, in order; what is there already is neither rewritten nor listed.
@@ -73,7 +73,7 @@ impl<K: Kernel> Converger<'_, K> {
     /// A shared link: created down, dressed, then brought up. Up means complete, so whoever meets it half made (its
     /// maker was killed, or is at it now) completes it; every step can be done twice.
     fn ensure_link(&mut self, network: &str, spec: &LinkSpec) -> Result<(), Error> {
-        let link = match self.link(Place::Host, &spec.name).map_err(kernel)? {
+        let link = match self.shared_link(spec).map_err(kernel)? {
             Some(link) => link,
             None => self.make_shared(network, spec)?,
         };
@@ -111,6 +111,27 @@ impl<K: Kernel> Converger<'_, K> {
         Ok(())
     }
 
+    /// A shared link by its name; a pair of the host also by its other end's, because that is the one that people and the
+    /// reference plugins know (`cni0.100`), and the reference gives this end a random name.
+    pub(crate) fn shared_link(&mut self, spec: &LinkSpec) -> Result<Option<Link>, KernelError> {
+        let found = self.link(Place::Host, &spec.name)?;
+        let LinkKind::Veth { peer } = &spec.kind else { return Ok(found) };
+        if found.is_some() || peer.in_sandbox {
+            return Ok(found);
+        }
+        let Some(known) = self.link(Place::Host, &peer.name)?.filter(|known| known.kind == spec.kind.as_str()) else {
+            return Ok(None);
+        };
+        let twin = self.kernel.link(Place::Host, &LinkName::Index(known.parent))?;
+        let twin = twin.filter(|twin| twin.kind == known.kind && twin.parent == known.index);
+        // Under the name by which the other resources speak of it.
+        let twin = twin.map(|twin| Link { name: spec.name.clone(), ..twin });
+        if let Some(twin) = &twin {
+            self.remember(Place::Host, twin.clone());
+        }
+        Ok(twin)
+    }
+
     /// Creates a shared link, or finds the one that somebody else has created in the meantime.
     pub(crate) fn make_shared(&mut self, network: &str, spec: &LinkSpec) -> Result<Link, Error> {
         let mac = match &spec.kind {
@@ -132,8 +153,14 @@ impl<K: Kernel> Converger<'_, K> {
 
     /// A shared link that exists although it was not there a moment ago; or, for a VXLAN, another one that has its VNI.
     fn made_meanwhile(&mut self, network: &str, spec: &LinkSpec, error: KernelError) -> Result<Link, Error> {
-        if let Some(link) = self.link(Place::Host, &spec.name).map_err(kernel)? {
+        if let Some(link) = self.shared_link(spec).map_err(kernel)? {
             return Ok(link);
+        }
+        if let LinkKind::Veth { peer } = &spec.kind
+            && self.link(Place::Host, &peer.name).map_err(kernel)?.is_some()
+        {
+            return Err(Error::config(format!("{:?} already exists but is not an end of a veth pair", peer.name))
+                .with_details("this network needs a device of this name: rename or remove it"));
         }
         let LinkKind::Vxlan(Vxlan { vni, port, .. }) = spec.kind else {
             return Err(Error::new(Code::TryAgain, format!("{} came and went; try again", spec.name)));
@@ -239,7 +266,7 @@ fn lacks_feature(error: KernelError, spec: &LinkSpec) -> Error {
     match &spec.kind {
         LinkKind::Bridge { vlan_filtering: true } if error.errno == NOT_SUPPORTED => {
             Error::new(Code::UnsupportedField, format!("vlan, vlanTrunk: this kernel has no VLAN filtering: {error}"))
-                .with_details("it needs CONFIG_BRIDGE_VLAN_FILTERING; leave the keys out or boot another kernel")
+                .with_details(NO_VLAN_FILTERING)
         }
         LinkKind::Vlan { .. } if error.errno == NOT_SUPPORTED => Error::new(
             Code::UnsupportedField,

@@ -21,6 +21,10 @@ pub(crate) const NOT_SUPPORTED: i32 = 95;
 /// CHECK found a difference. Plugin specific (100 and above); runtimes look at the text only.
 pub(crate) const DRIFT: Code = Code::Other(100);
 
+/// How to go on where the kernel does not know VLANs of bridge ports.
+pub(crate) const NO_VLAN_FILTERING: &str =
+    "it needs CONFIG_BRIDGE_VLAN_FILTERING; leave the keys out or boot another kernel";
+
 /// A refusal of the kernel.
 pub(crate) fn kernel(error: KernelError) -> Error {
     let advice = match error.errno {

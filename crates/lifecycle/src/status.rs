@@ -4,7 +4,7 @@ use cni::{Code, Error};
 use cnm::{Driver, Kernel, LinkName, Need, Place};
 
 use crate::Ipam;
-use crate::errors::kernel;
+use crate::errors::{NO_VLAN_FILTERING, NOT_SUPPORTED, kernel};
 
 /// Whether ADD can be served.
 ///
@@ -38,7 +38,11 @@ pub(crate) fn serve_needs<K: Kernel>(k: &mut K, needs: Vec<Need>) -> Result<(), 
                 }
             }
             Need::Bridge { name, vlan_filtering } => {
-                if let Some(link) = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)? {
+                let found = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)?;
+                if found.is_none() && vlan_filtering {
+                    expect_vlan_filtering(k)?;
+                }
+                if let Some(link) = found {
                     if link.kind != "bridge" {
                         return Err(Error::new(
                             Code::NotAvailable,
@@ -46,13 +50,26 @@ pub(crate) fn serve_needs<K: Kernel>(k: &mut K, needs: Vec<Need>) -> Result<(), 
                         ));
                     }
                     if vlan_filtering && !link.vlan_filtering {
-                        return Err(Error::new(Code::NotAvailable, format!("bridge {name} has VLAN filtering off")));
+                        let what = format!("bridge {name} has VLAN filtering off");
+                        let mend = format!("switch it on with: ip link set {name} type bridge vlan_filtering 1");
+                        return Err(Error::new(Code::NotAvailable, what).with_details(mend));
                     }
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The kernel knows VLANs of bridge ports: asked for those of no port, it says so.
+fn expect_vlan_filtering<K: Kernel>(k: &mut K) -> Result<(), Error> {
+    match k.vlans(Place::Host, 0) {
+        Err(error) if error.errno == NOT_SUPPORTED => {
+            Err(Error::new(Code::NotAvailable, format!("vlan, vlanTrunk: this kernel has no VLAN filtering: {error}"))
+                .with_details(NO_VLAN_FILTERING))
+        }
+        other => other.map(drop).map_err(kernel),
+    }
 }
 
 /// A link of the host that endpoints stand on.

@@ -21,7 +21,8 @@ impl<K: Kernel> Converger<'_, K> {
     }
 
     /// The port must carry `wanted`, and nothing else, unless it kept what the bridge gave it: one VLAN too many is a hole
-    /// in the separation.
+    /// in the separation. Ports without our alias are from before an upgrade: older reference plugins (1.1.1) always keep
+    /// the default VLAN.
     pub(crate) fn expect_vlans(&mut self, name: &str, wanted: &[VlanRange], keep_default: bool) -> Result<(), Error> {
         let object = || format!("bridge port {name} on the host");
         let differs = |difference: String| Err(drift(&Drift { object: object(), difference }));
@@ -41,7 +42,9 @@ impl<K: Kernel> Converger<'_, K> {
             }
         }
         match have.iter().find(|vlan| !wanted.contains_key(&vlan.id)) {
-            Some(other) if !keep_default => differs(format!("has {other}, too, which is not wanted")),
+            Some(other) if !keep_default && !link.alias.is_empty() => {
+                differs(format!("has {other}, too, which is not wanted"))
+            }
             Some(_) | None => Ok(()),
         }
     }

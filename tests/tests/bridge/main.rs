@@ -11,6 +11,7 @@ mod mac;
 mod own;
 mod parallel;
 mod traffic;
+mod vm;
 
 use cnm_tests::Conf;
 

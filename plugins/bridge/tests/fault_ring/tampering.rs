@@ -1,7 +1,9 @@
 //! CHECK after somebody has meddled: it must name what is missing or different.
 
 use cni::AddResult;
-use cnm::{Address, Change, Driver, Intent, Kernel, LinkKind, LinkName, LinkSpec, Mac, Place, PortFlags, Resource};
+use cnm::{
+    Address, Change, Driver, Intent, Kernel, LinkKind, LinkName, LinkSpec, Mac, Place, PortFlags, Resource, VlanRange,
+};
 use fault_ring::{Case, ONE, Report, owner, worlds};
 use kernel_memory::Fault;
 
@@ -56,6 +58,11 @@ fn tamper(world: &mut World, result: &AddResult, which: fn(&Intent) -> bool) -> 
 
 fn keys(world: &World, key: &str) -> bool {
     world.case().keys.contains(key)
+}
+
+/// Whether the case gives its port VLANs.
+fn has_vlans(world: &World) -> bool {
+    keys(world, "\"vlan")
 }
 
 const DEEDS: &[Deed] = &[
@@ -157,6 +164,29 @@ const DEEDS: &[Deed] = &[
                 && change(world, Place::Host, Change::Port(host_end(), PortFlags::default()))
         },
         said: "bridge port veth",
+    },
+    Deed {
+        what: "the port loses its VLANs",
+        act: |world, _| {
+            let all = VlanRange { first: 1, last: 4094, native: false };
+            has_vlans(world) && change(world, Place::Host, Change::DeleteVlan(host_end(), all))
+        },
+        said: "lacks VLAN ",
+    },
+    Deed {
+        what: "the port gets another VLAN",
+        act: |world, _| {
+            let other = VlanRange { first: 999, last: 999, native: false };
+            has_vlans(world)
+                && !keys(world, "preserveDefaultVlan")
+                && change(world, Place::Host, Change::AddVlan(host_end(), other))
+        },
+        said: "has VLAN 999 tagged, too",
+    },
+    Deed {
+        what: "the host's end gets another MTU",
+        act: |world, _| keys(world, "mtu") && change(world, Place::Host, Change::Mtu(host_end(), 1290)),
+        said: "has MTU 1290, not ",
     },
     Deed {
         what: "the masquerading is removed",

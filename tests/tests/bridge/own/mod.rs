@@ -13,6 +13,7 @@ mod keys;
 mod parallel;
 mod status;
 mod upgrade;
+mod vm;
 
 use cnm_tests::Host;
 

@@ -1,6 +1,6 @@
 //! STATUS: whether the next ADD could be served, and why not.
 
-use cnm_tests::{Conf, Host};
+use cnm_tests::{Conf, Feature, Host};
 use serde_json::json;
 
 use crate::{V4, world};
@@ -50,4 +50,15 @@ fn a_missing_ipam_plugin_is_an_error() {
 fn status_is_refused_below_its_first_version() {
     let host = Host::new();
     host.status(&world()).fails_with(1, &["config version does not allow STATUS"]);
+}
+
+#[test]
+fn vlans_without_a_kernel_that_filters_them_are_not_available() {
+    let host = Host::new();
+    let status = host.status(&current().with("vlan", 7));
+    if Feature::VlanFiltering.is_here() {
+        status.succeeds_silently();
+    } else {
+        status.fails_with(50, &["vlan, vlanTrunk", "CONFIG_BRIDGE_VLAN_FILTERING"]);
+    }
 }

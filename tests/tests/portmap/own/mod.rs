@@ -1,3 +1,0 @@
-//! Beyond the reference plugin.
-
-mod networks;
