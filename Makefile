@@ -11,11 +11,11 @@ OPTIONS ?=
 # Endpoints that `make bench` attaches with each contender.
 ENDPOINTS ?= 200
 
-PLUGINS := bridge vxlan-overlay host none loopback firewall host-local-ipam host-local
+PLUGINS := bridge vxlan-overlay host none loopback firewall portmap host-local-ipam host-local
 OUT     := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo cluster test test-vm bench check install clean help
+.PHONY: all demo demo-overlay cluster test test-vm bench check install clean help
 
 all: ## build the plugins and cnm into bin/: release, static
 	@scripts/need build
@@ -28,6 +28,10 @@ all: ## build the plugins and cnm into bin/: release, static
 demo: all ## two sandboxes talk to each other, their host and the world beyond (root)
 	@scripts/need demo
 	demo/run
+
+demo-overlay: all ## three hosts, one network: a ping across, and who is where (root)
+	@scripts/need demo
+	demo/overlay
 
 cluster: all ## N=5 hosts joined by an underlay, and a shell among them, until you leave it (root)
 	@scripts/need cluster

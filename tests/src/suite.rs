@@ -11,7 +11,7 @@ const REFERENCE: &str = "/usr/lib/cni";
 
 /// The names under which the multi-call executable serves.
 const NAMES: &[&str] =
-    &["bridge", "vxlan-overlay", "host", "none", "loopback", "firewall", "host-local-ipam", "host-local"];
+    &["bridge", "vxlan-overlay", "host", "none", "loopback", "firewall", "portmap", "host-local-ipam", "host-local"];
 
 /// A folder of plugin binaries.
 #[derive(Debug, Clone, PartialEq, Eq)]

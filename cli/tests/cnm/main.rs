@@ -7,6 +7,7 @@
 mod attach;
 mod collect;
 mod keep;
+mod overlay;
 mod own;
 mod shown;
 mod stage;

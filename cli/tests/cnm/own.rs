@@ -16,6 +16,12 @@ fn examples() -> Vec<PathBuf> {
     files
 }
 
+/// The three files of one network across hosts.
+pub(crate) fn overlay_examples() -> [PathBuf; 3] {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf-examples/overlay");
+    [1, 2, 3].map(|number| folder.join(format!("host{number}.conflist")))
+}
+
 fn parsed(file: &Path) -> Value {
     serde_json::from_slice(&fs::read(file).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
@@ -72,11 +78,11 @@ fn links(stage: &Stage) -> Vec<String> {
 
 #[test]
 fn every_example_is_explained() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf-examples/README.md");
-    let text = fs::read_to_string(readme).unwrap();
-    for file in examples() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf-examples");
+    let text = fs::read_to_string(folder.join("README.md")).unwrap();
+    for file in examples().into_iter().chain(overlay_examples()) {
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
-        assert!(text.contains(&format!("({name})")), "{name} is not in the table");
+        assert!(text.contains(&format!("{name})")), "{name} is not in the table");
         for plugin in parsed(&file)["plugins"].as_array().unwrap() {
             for key in plugin.as_object().unwrap().keys() {
                 assert!(text.contains(&format!("`{key}")), "{name}: the key {key} is not explained");

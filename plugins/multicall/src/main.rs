@@ -16,14 +16,15 @@ static MEMORY: kernel::Arena<{ 512 * 1024 }> = kernel::Arena::new();
 static IPAM: &[&(dyn Plugin + Sync)] = &[&host_local::HostLocal];
 
 fn main() -> ExitCode {
-    let plugins: [&dyn Plugin; 7] = [
+    let plugins: &[&dyn Plugin] = &[
         &NetworkPlugin::<bridge::Bridge>::new(IPAM),
         &NetworkPlugin::<host::Host>::new(IPAM),
         &NetworkPlugin::<vxlan_overlay::Overlay>::new(IPAM),
         &NetworkPlugin::<none::NoNetwork>::new(IPAM),
         &NetworkPlugin::<loopback::Loopback>::new(IPAM),
         &ChainedPlugin::<firewall::Firewall>::new(),
+        &ChainedPlugin::<portmap::Portmap>::new(),
         &host_local::HostLocal,
     ];
-    serve_by_name(&plugins, &[("host-local-ipam", "host-local")])
+    serve_by_name(plugins, &[("host-local-ipam", "host-local")])
 }

@@ -20,6 +20,7 @@ const DNAT: u32 = 1;
 /// A packet's property beside its bytes (`NFT_META_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meta {
+    Iif = 4,
     Iifname = 6,
     Oifname = 7,
     Nfproto = 15,
@@ -114,8 +115,10 @@ pub(super) enum Expression {
     Meta(Meta, u32),
     Payload(Payload, u32),
     Connection(Connection, u32),
-    /// Asks the routing table of which kind the destination is (`RTN_*`).
-    DestinationKind,
+    /// Asks the routing table of which kind an address is (`RTN_*`): the destination, or the source.
+    Kind {
+        source: bool,
+    },
     /// Keeps the bits of the first register that the mask has.
     Mask(Vec<u8>),
     /// Ends the rule unless the first register equals the bytes.
@@ -143,7 +146,7 @@ impl Expression {
             Self::Meta(..) => "meta",
             Self::Payload(..) => "payload",
             Self::Connection(..) => "ct",
-            Self::DestinationKind => "fib",
+            Self::Kind { .. } => "fib",
             Self::Mask(_) => "bitwise",
             Self::Equals(_) | Self::Differs(_) => "cmp",
             Self::Lookup(_) => "lookup",
@@ -184,11 +187,11 @@ impl Expression {
                     Connection::OriginalTo4 | Connection::OriginalTo6 => data.u8(3, 0),
                 }
             }
-            Self::DestinationKind => {
+            Self::Kind { source } => {
                 data.be32(1, FIRST);
-                // `NFT_FIB_RESULT_ADDRTYPE` for `NFTA_FIB_F_DADDR`.
+                // `NFT_FIB_RESULT_ADDRTYPE` for `NFTA_FIB_F_SADDR` or `NFTA_FIB_F_DADDR`.
                 data.be32(2, 3);
-                data.be32(3, 2);
+                data.be32(3, if *source { 1 } else { 2 });
             }
             Self::Equals(bytes) | Self::Differs(bytes) => {
                 data.be32(1, FIRST);

@@ -10,6 +10,9 @@ use super::object::{Verdict, comment_data};
 use super::set::Set;
 use crate::netlink::Batch;
 
+/// An address of the host.
+const RTN_LOCAL: u32 = 2;
+
 /// A rule, built from left to right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rule {
@@ -184,8 +187,18 @@ impl Rule {
 
     /// `fib daddr type local`: the destination is an address of the host.
     pub(crate) fn for_host(self) -> Self {
-        // `RTN_LOCAL`.
-        self.then([Expression::DestinationKind, Expression::Equals(2u32.to_ne_bytes().to_vec())])
+        self.then([Expression::Kind { source: false }, Expression::Equals(RTN_LOCAL.to_ne_bytes().to_vec())])
+    }
+
+    /// `iif 0 fib saddr type != local`: no device by which it came, and not the host's: a packet that the host redirects
+    /// within a bridge (`br_netfilter`).
+    pub(crate) fn bridged(self) -> Self {
+        self.then([
+            Expression::Meta(Meta::Iif, FIRST),
+            Expression::Equals(vec![0; 4]),
+            Expression::Kind { source: true },
+            Expression::Differs(RTN_LOCAL.to_ne_bytes().to_vec()),
+        ])
     }
 
     /// `ct status dnat`: the connection's destination was another one at first.

@@ -31,8 +31,11 @@ pub fn adjust<C: Chained, K: Kernel>(
     let adjustment = plugin.adjust(owner, sandbox, previous)?;
     let intents = intents([&adjustment.endpoint[..]]);
     let mut converger = Converger::new(k);
-    converger.ensure(&owner.network, &adjustment.network)?;
-    let outcome = converger.configure(&adjustment.endpoint).and_then(|()| install(converger.kernel, owner, &intents));
+    let outcome = converger
+        .configure(&adjustment.endpoint)
+        .and_then(|()| install(converger.kernel, owner, &intents))
+        // What is shared comes last: it may open what the firewall's part must guard by then.
+        .and_then(|()| converger.ensure(&owner.network, &adjustment.network));
     match outcome {
         Ok(()) => {
             let mut result = adjustment.result;

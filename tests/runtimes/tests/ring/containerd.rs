@@ -111,20 +111,6 @@ fn host_ports_and_bandwidth_of_a_pod_are_made_and_gone() {
 }
 
 #[test]
-fn a_pod_whose_namespace_vanished_is_stopped() {
-    let (containerd, _outside, before) = warm();
-    let pod = containerd.runs(&publishing(containerd.pod("web"), 8080, 80));
-    let path = pod.netns();
-    // As after a reboot: no process, no namespace.
-    let _ = containerd.ctr(&format!("--namespace k8s.io task kill --signal SIGKILL {}", pod.id)).expect_success();
-    containerd.run(&format!("umount {path}"));
-    containerd.run(&format!("rm {path}"));
-    pod.goes();
-    containerd.is_as(&before);
-    containerd.is_quiet(DAEMON);
-}
-
-#[test]
 fn fifty_pods_start_and_go_at_once() {
     let (containerd, _outside, before) = warm();
     let containerd = &containerd;
@@ -268,5 +254,20 @@ mod own {
         drop((sandbox, echo));
         pod.goes();
         containerd.is_as(&before);
+    }
+
+    /// The reference leaves its masquerading.
+    #[test]
+    fn a_pod_whose_namespace_vanished_is_stopped() {
+        let (containerd, _outside, before) = warm();
+        let pod = containerd.runs(&publishing(containerd.pod("web"), 8080, 80));
+        let path = pod.netns();
+        // As after a reboot: no process, no namespace.
+        let _ = containerd.ctr(&format!("--namespace k8s.io task kill --signal SIGKILL {}", pod.id)).expect_success();
+        containerd.run(&format!("umount {path}"));
+        containerd.run(&format!("rm {path}"));
+        pod.goes();
+        containerd.is_as(&before);
+        containerd.is_quiet(DAEMON);
     }
 }

@@ -86,15 +86,16 @@ fn lives_a_life(version: &str) {
     host.is_again(&before);
 }
 
-#[test]
-fn pods_are_checked_after_their_start_and_later() {
-    for version in ["0.4.0", "1.0.0"] {
-        lives_a_life(version);
-    }
-}
-
 mod own {
     use super::*;
+
+    /// The reference leaves its masquerading when the namespace is gone.
+    #[test]
+    fn pods_are_checked_after_their_start_and_later() {
+        for version in ["0.4.0", "1.0.0"] {
+            lives_a_life(version);
+        }
+    }
 
     #[test]
     fn pods_of_version_1_1_are_checked_too() {

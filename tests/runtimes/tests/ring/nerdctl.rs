@@ -84,56 +84,60 @@ fn warm_up(host: &Host, chains: &[&Chain]) {
     sandbox.vanish();
 }
 
-#[test]
-fn a_container_is_attached_and_detached_by_the_hooks() {
-    let host = Host::new();
-    let outside = host.outside();
-    let chain = first_network();
-    warm_up(&host, &[&chain]);
-    let before = host.snapshot();
-    let sandbox = host.sandbox("web");
-    let (container, netns) = process(&sandbox);
-    let at = attachment(&netns, "eth0");
-    let result = attach(&host, &chain, &at);
-    assert!(result.to_string().contains(&netns), "the sandbox is named as it was: {result}");
-    let echo = sandbox.echo_on(80);
-    answers(&outside, port(HOST[0], 8080));
-    answers(&host, port("127.0.0.1", 8080));
-    answers(&sandbox, port(HOST[0], 8080));
-    drop((echo, container));
-    sandbox.vanish();
-    detach(&host, &chain, &at, &result);
-    host.is_again(&before);
-}
-
-#[test]
-fn all_networks_of_a_container_are_attached_at_once() {
-    let host = Host::new();
-    let (red, blue) = (first_network(), network("blue", "br-0123456789ab", "10.4.1.0/24", "10.4.1.1"));
-    let chains = [&red, &blue];
-    warm_up(&host, &chains);
-    let before = host.snapshot();
-    let sandbox = host.sandbox("web");
-    let (container, netns) = process(&sandbox);
-    let places = ["eth0", "eth1"].map(|ifname| Attachment { capabilities: json!({}), ..attachment(&netns, ifname) });
-    let results: Vec<Value> = thread::scope(|scope| {
-        let calls = chains.iter().zip(&places).map(|(chain, at)| scope.spawn(|| attach(&host, chain, at)));
-        let calls: Vec<_> = calls.collect();
-        calls.into_iter().map(|call| call.join().expect("an attachment")).collect()
-    });
-    for gateway in ["10.4.0.1", "10.4.1.1"] {
-        sandbox.reaches(gateway);
-    }
-    drop(container);
-    sandbox.vanish();
-    for ((chain, at), result) in chains.iter().zip(&places).zip(&results) {
-        detach(&host, chain, at, result);
-    }
-    host.is_again(&before);
-}
-
 mod own {
+    //! The reference leaves its masquerading, and the container's end of the link, on DEL without a namespace, which
+    //! is nerdctl's only one.
+
     use super::*;
+
+    #[test]
+    fn a_container_is_attached_and_detached_by_the_hooks() {
+        let host = Host::new();
+        let outside = host.outside();
+        let chain = first_network();
+        warm_up(&host, &[&chain]);
+        let before = host.snapshot();
+        let sandbox = host.sandbox("web");
+        let (container, netns) = process(&sandbox);
+        let at = attachment(&netns, "eth0");
+        let result = attach(&host, &chain, &at);
+        assert!(result.to_string().contains(&netns), "the sandbox is named as it was: {result}");
+        let echo = sandbox.echo_on(80);
+        answers(&outside, port(HOST[0], 8080));
+        answers(&host, port("127.0.0.1", 8080));
+        answers(&sandbox, port(HOST[0], 8080));
+        drop((echo, container));
+        sandbox.vanish();
+        detach(&host, &chain, &at, &result);
+        host.is_again(&before);
+    }
+
+    #[test]
+    fn all_networks_of_a_container_are_attached_at_once() {
+        let host = Host::new();
+        let (red, blue) = (first_network(), network("blue", "br-0123456789ab", "10.4.1.0/24", "10.4.1.1"));
+        let chains = [&red, &blue];
+        warm_up(&host, &chains);
+        let before = host.snapshot();
+        let sandbox = host.sandbox("web");
+        let (container, netns) = process(&sandbox);
+        let places =
+            ["eth0", "eth1"].map(|ifname| Attachment { capabilities: json!({}), ..attachment(&netns, ifname) });
+        let results: Vec<Value> = thread::scope(|scope| {
+            let calls = chains.iter().zip(&places).map(|(chain, at)| scope.spawn(|| attach(&host, chain, at)));
+            let calls: Vec<_> = calls.collect();
+            calls.into_iter().map(|call| call.join().expect("an attachment")).collect()
+        });
+        for gateway in ["10.4.0.1", "10.4.1.1"] {
+            sandbox.reaches(gateway);
+        }
+        drop(container);
+        sandbox.vanish();
+        for ((chain, at), result) in chains.iter().zip(&places).zip(&results) {
+            detach(&host, chain, at, result);
+        }
+        host.is_again(&before);
+    }
 
     #[test]
     fn a_second_detach_and_one_before_any_attach_say_nothing() {

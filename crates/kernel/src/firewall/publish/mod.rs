@@ -4,13 +4,23 @@ mod nftables;
 mod registry;
 mod scheme;
 
-use cnm::{Intent, KernelError, Owner, OwnerTag};
+use cnm::{Backend, Intent, KernelError, Owner, OwnerTag};
 
 use super::{HostFirewall, together};
 
 impl HostFirewall {
     /// Publishes what the intents say.
     pub(super) fn publish(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
+        let publications = intents.iter().filter_map(|intent| match intent {
+            Intent::Publish(publication) => Some(publication),
+            _ => None,
+        });
+        for publication in publications {
+            if publication.backend == Backend::Iptables || !publication.conditions.is_empty() {
+                let words = "only nftables without conditions can publish ports so far";
+                return Err(KernelError::new("publish ports", 95, words));
+            }
+        }
         nftables::install(self.working_nft()?, owner, intents)
     }
 

@@ -135,6 +135,8 @@ fn masquerades() -> Vec<Rule> {
         rules.push(redirected().found_in(&of(Part::Exit), &sets.veiled).masquerade());
         // From the network that the endpoint is in, itself included.
         rules.push(redirected().found_in(&of(Part::Entry), &sets.hairpins).masquerade());
+        // The same where the bridge's frames visit the rules of IPv4 and IPv6: then nobody tells where they came from.
+        rules.push(redirected().bridged().found_in(&of(Part::Exit), &sets.hairpins).masquerade());
         if !v6 {
             // From the host's loopback address; IPv6 lets none of its packets out.
             let local = Rule::default().from(LOOPBACK).redirected();

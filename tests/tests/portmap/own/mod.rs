@@ -1,0 +1,3 @@
+//! Beyond the reference plugin.
+
+mod networks;
