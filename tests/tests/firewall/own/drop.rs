@@ -1,0 +1,126 @@
+//! Hosts that drop in ways that the reference does not know, and policies that it has not.
+
+use cnm_tests::Host;
+
+use super::nothing_is_left;
+use crate::{IPTABLES_DROPS, Network, OUTSIDE, addresses};
+
+/// A table of the administrator's own, the older iptables, and rules instead of a policy.
+const DROPS: [&[&str]; 4] = [
+    &[
+        "nft add table inet mine",
+        "nft add chain inet mine forward { type filter hook forward priority 10; policy drop; }",
+    ],
+    &["iptables-legacy -P FORWARD DROP", "ip6tables-legacy -P FORWARD DROP"],
+    &["iptables-nft -A FORWARD -j DROP", "ip6tables-nft -A FORWARD -j REJECT"],
+    &[
+        "nft add table ip six",
+        "nft add chain ip six f { type filter hook forward priority -5; policy drop; }",
+        "ip6tables-nft -P FORWARD DROP",
+    ],
+];
+
+#[test]
+fn packets_pass_and_the_host_drops_again_when_the_last_has_gone() {
+    for how in DROPS {
+        let host = Host::new();
+        let _outside = host.outside();
+        how.iter().for_each(|line| drop(host.run(line)));
+        let network = Network::new("web", 11);
+        let (one, first) = network.attach(&host, "one");
+        let (two, second) = network.attach(&host, "two");
+        for sandbox in [&one, &two] {
+            OUTSIDE.iter().for_each(|to| sandbox.reaches(to));
+        }
+        host.check(&network.firewall.clone().after(&first), &one).succeeds_silently();
+        network.del(&host, &one, &first);
+        OUTSIDE.iter().for_each(|to| two.reaches(to));
+        // The last firewall DEL comes before the last endpoint's own.
+        host.del(&network.firewall, &two).succeeds_silently();
+        host.del(&network.bridge, &two).succeeds_silently();
+        nothing_is_left(&host, &network, &[addresses(&first), addresses(&second)].concat());
+        let free = host.sandbox("free");
+        host.add(&network.bridge, &free).succeeds();
+        free.cannot_reach(OUTSIDE[0]);
+    }
+}
+
+#[test]
+fn isolated_is_isolated_within_the_bridge_too() {
+    for backend in ["", "iptables"] {
+        let host = Host::new();
+        let _outside = host.outside();
+        host.run("sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1");
+        let network = Network::new("web", 11).with("backend", backend).with("ingressPolicy", "isolated");
+        let other = Network::new("db", 12).with("backend", backend).with("ingressPolicy", "same-bridge");
+        let (one, first) = network.attach(&host, "one");
+        let (two, second) = network.attach(&host, "two");
+        let (three, third) = other.attach(&host, "three");
+        one.cannot_reach(&addresses(&second)[0]);
+        two.cannot_reach(&addresses(&first)[1]);
+        one.cannot_reach(&addresses(&third)[0]);
+        three.cannot_reach(&addresses(&first)[0]);
+        for to in [OUTSIDE[0], OUTSIDE[1], "10.11.0.1"] {
+            one.reaches(to);
+        }
+        host.check(&network.firewall.clone().after(&first), &one).succeeds_silently();
+        network.del_untold(&host, &one);
+        network.del_untold(&host, &two);
+        nothing_is_left(&host, &network, &[addresses(&first), addresses(&second)].concat());
+        assert_ne!(host.ruleset().mentions("br-db"), Vec::<String>::new(), "{backend}: another network's policy stays");
+        other.del_untold(&host, &three);
+        nothing_is_left(&host, &other, &addresses(&third));
+    }
+}
+
+/// nftables starts no program, and the second endpoint changes nothing at all.
+#[test]
+fn the_second_endpoint_costs_the_firewall_nothing() {
+    let host = Host::new();
+    host.run(IPTABLES_DROPS);
+    let network = Network::new("web", 11).with("ingressPolicy", "same-bridge");
+    let (_one, _) = network.attach(&host, "one");
+    let rules = host.ruleset();
+    let two = host.sandbox("two");
+    let result = host.add(&network.bridge, &two).succeeds();
+    let trace = |verb: &str| {
+        let conf = network.firewall.clone().after(&result);
+        let call =
+            host.calling(verb, &conf, &two).under("strace -f -qq -e trace=execve,sendto,sendmsg -o /run/.cover-log");
+        call.run().succeeds();
+        let log = host.read_file("/run/.cover-log").expect("strace writes its log");
+        let count = |name: &str| log.lines().filter(|line| line.contains(&format!(" {name}("))).count();
+        (count("execve"), count("sendto") + count("sendmsg"))
+    };
+    let (programs, sends) = trace("ADD");
+    assert_eq!(programs, 1, "itself");
+    assert!(sends <= 4, "{sends} sends");
+    assert_eq!(host.ruleset(), rules);
+    let (programs, sends) = trace("DEL");
+    assert_eq!(programs, 1, "itself");
+    assert!(sends <= 3, "{sends} sends");
+    assert_eq!(host.ruleset(), rules);
+}
+
+/// What IPv6 needs does not matter to who has none.
+#[test]
+fn a_missing_ip6tables_does_not_matter_to_ipv4() {
+    let host = Host::new();
+    let _outside = host.outside();
+    host.run(IPTABLES_DROPS);
+    host.run("mount --bind /bin/false /usr/sbin/xtables-legacy-multi");
+    host.run("mkdir /run/programs");
+    for program in ["iptables-restore", "iptables-save"] {
+        host.run(&format!("ln -s /usr/sbin/xtables-nft-multi /run/programs/{program}"));
+    }
+    let bridge = cnm_tests::Conf::bridge("web").subnet("10.11.0.0/24").to_the_world();
+    let firewall = cnm_tests::Conf::new("firewall", "web").with("backend", "iptables");
+    let one = host.sandbox("one");
+    let result = host.add(&bridge, &one).succeeds();
+    let call = |verb: &str, conf: &cnm_tests::Conf| host.calling(verb, conf, &one).env("PATH", "/run/programs").run();
+    call("ADD", &firewall.clone().after(&result)).succeeds();
+    one.reaches(OUTSIDE[0]);
+    call("CHECK", &firewall.clone().after(&result)).succeeds_silently();
+    call("DEL", &firewall).succeeds_silently();
+    one.cannot_reach(OUTSIDE[0]);
+}

@@ -1,0 +1,96 @@
+//! What the reference plugin has made under the same configuration is removed by ours, and the other way round.
+
+use cnm_tests::{Conf, Host, Sandbox, Suite};
+use serde_json::{Value, json};
+
+use crate::{IP6TABLES_DROPS, IPTABLES_DROPS};
+
+fn previous(sandbox: &Sandbox, last: u8) -> Value {
+    json!({ "cniVersion": "1.0.0",
+        "interfaces": [{ "name": "br-web" }, { "name": "veth1a2b3c4d" }, { "name": "eth0", "sandbox": sandbox.path() }],
+        "ips": [{ "address": format!("10.11.0.{last}/24"), "interface": 2 },
+                { "address": format!("fd00:11::{last}/64"), "interface": 2 }] })
+}
+
+#[track_caller]
+fn call(host: &Host, suite: &Suite, verb: &str, conf: &Conf, sandbox: &Sandbox) {
+    host.calling(verb, conf, sandbox).by(suite).run().succeeds();
+}
+
+#[track_caller]
+fn gone(host: &Host, traces: &[&str], why: &str) {
+    for trace in traces {
+        assert_eq!(host.ruleset().mentions(trace), Vec::<String>::new(), "{why}");
+    }
+}
+
+#[test]
+fn attachments_of_the_reference_are_detached_by_ours() {
+    let (ours, reference) = (Suite::under_test(), Suite::reference());
+    for legacy in [false, true] {
+        for backend in ["", "iptables", "nftables"] {
+            let host = Host::new();
+            if legacy {
+                host.run("mount --bind /usr/sbin/xtables-legacy-multi /usr/sbin/xtables-nft-multi");
+            }
+            let conf = Conf::new("firewall", "web").with("ingressPolicy", "same-bridge");
+            // The reference takes an unknown backend for none.
+            let conf = conf.with("backend", backend);
+            let (one, two) = (host.sandbox("one"), host.sandbox("two"));
+            let (first, second) = (conf.clone().after(&previous(&one, 2)), conf.clone().after(&previous(&two, 3)));
+            call(&host, &reference, "ADD", &first, &one);
+            call(&host, &reference, "ADD", &second, &two);
+            call(&host, &ours, "DEL", &first, &one);
+            gone(&host, &["10.11.0.2", "fd00:11::2"], backend);
+            assert_ne!(host.ruleset().mentions("10.11.0.3"), Vec::<String>::new(), "the other one's stay");
+            assert_ne!(host.ruleset().mentions("br-web"), Vec::<String>::new(), "and its policy");
+            call(&host, &reference, "CHECK", &second, &two);
+            call(&host, &ours, "DEL", &second, &two);
+            gone(&host, &["10.11.0", "fd00:11:", "br-web"], backend);
+        }
+    }
+}
+
+/// With iptables, chains and rules are the same text. What the reference leaves is the note of whose they were: it goes
+/// with our next GC.
+#[test]
+fn attachments_of_ours_by_iptables_are_checked_and_detached_by_the_reference() {
+    let (ours, reference) = (Suite::under_test(), Suite::reference());
+    let host = Host::new();
+    host.run(IPTABLES_DROPS);
+    host.run(IP6TABLES_DROPS);
+    let conf = Conf::new("firewall", "web").with("backend", "iptables").with("ingressPolicy", "same-bridge");
+    let one = host.sandbox("one");
+    let attached = conf.clone().after(&previous(&one, 2));
+    call(&host, &ours, "ADD", &attached, &one);
+    call(&host, &reference, "CHECK", &attached, &one);
+    call(&host, &reference, "DEL", &attached, &one);
+    let left = host.ruleset().iptables;
+    assert!(left.iter().all(|line| !line.contains("10.11.0.2") || line.contains("-A CNM-FORWARD ")), "{left:?}");
+    host.gc(&conf.version("1.1.0")).succeeds_silently();
+    gone(&host, &["10.11.0.2", "fd00:11::2", "br-web"], "after GC");
+}
+
+/// Both suites at work beside each other on one host.
+#[test]
+fn ours_uses_the_chains_that_the_reference_has_made() {
+    let (ours, reference) = (Suite::under_test(), Suite::reference());
+    let host = Host::new();
+    host.run(IPTABLES_DROPS);
+    let conf = Conf::new("firewall", "web").with("backend", "iptables").with("ingressPolicy", "same-bridge");
+    let (one, two) = (host.sandbox("one"), host.sandbox("two"));
+    let (first, second) = (conf.clone().after(&previous(&one, 2)), conf.clone().after(&previous(&two, 3)));
+    call(&host, &reference, "ADD", &first, &one);
+    let before = host.ruleset().iptables;
+    call(&host, &ours, "ADD", &second, &two);
+    let added: Vec<String> = host.ruleset().iptables.into_iter().filter(|line| !before.contains(line)).collect();
+    assert!(
+        added
+            .iter()
+            .all(|line| line.contains("10.11.0.3") || line.contains("fd00:11::3") || line.contains("CNM-FORWARD")),
+        "{added:?}"
+    );
+    call(&host, &ours, "DEL", &second, &two);
+    assert_eq!(host.ruleset().iptables, before);
+    call(&host, &reference, "CHECK", &first, &one);
+}
