@@ -77,6 +77,12 @@ impl<K: Kernel> Converger<'_, K> {
             Some(link) => link,
             None => self.make_shared(network, spec)?,
         };
+        if self.alone
+            && let Some(other) = other_network(&link, network)
+        {
+            return Err(Error::config(format!("{:?} already exists but belongs to {other}", spec.name))
+                .with_details("give each network devices of its own, or remove the other network first"));
+        }
         let wanted = LinkSpec { up: false, promisc: false, mac: None, ..spec.clone() };
         let beneath = match spec.beneath() {
             Some(beneath) => self.link(Place::Host, beneath).map_err(kernel)?.map_or(0, |beneath| beneath.index),
@@ -85,12 +91,6 @@ impl<K: Kernel> Converger<'_, K> {
         satisfies(&link, &wanted, Place::Host, beneath).map_err(|difference| {
             Error::config(format!("{:?} already exists but {}", spec.name, difference.difference))
         })?;
-        if self.alone
-            && let Some(other) = other_network(&link, network)
-        {
-            return Err(Error::config(format!("{:?} already exists but belongs to {other}", spec.name))
-                .with_details("give each network devices of its own, or remove the other network first"));
-        }
         let index = LinkName::Index(link.index);
         if spec.promisc && !link.promisc {
             self.now(Place::Host, Change::Promisc(index.clone(), true))?;
