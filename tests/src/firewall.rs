@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::Namespace;
 
-/// The rules, sets, maps and chains of one namespace, without what changes by itself (handles, counters).
+/// The rules, sets, maps and chains of one namespace, without what changes by itself (handles, counters, what packets put
+/// into sets).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ruleset {
     /// `<family> <table> <what> <name>` to its content. A chain's content has its rules in order, a set's its
@@ -72,8 +73,28 @@ impl Ruleset {
                 objects.insert(key, body);
             }
         }
+        for key in learning(nftables) {
+            if let Some(set) = objects.get_mut(&key).and_then(Value::as_object_mut) {
+                set.remove("elem");
+            }
+        }
         Self { objects, iptables }
     }
+}
+
+/// The keys of the sets to which rules add what they see in packets.
+fn learning(nftables: &Value) -> Vec<String> {
+    let rules = nftables["nftables"].as_array().into_iter().flatten().filter_map(|entry| entry.get("rule"));
+    rules
+        .flat_map(|rule| {
+            let statements = rule["expr"].as_array().into_iter().flatten();
+            let names = statements.filter_map(|statement| statement["set"]["set"].as_str());
+            names.map(|name| {
+                let text = |key: &str| rule[key].as_str().unwrap_or_default();
+                format!("{} {} set {}", text("family"), text("table"), name.trim_start_matches('@'))
+            })
+        })
+        .collect()
 }
 
 impl Namespace {

@@ -107,3 +107,19 @@ fn a_process_left_behind_is_found() {
         left => Err(format!("{left:?}")),
     });
 }
+
+#[test]
+fn what_packets_put_into_sets_is_no_state() {
+    let host = Host::new();
+    host.run("nft add table inet t");
+    host.run("nft add set inet t seen { typeof ip daddr; flags dynamic; size 16; }");
+    host.run("nft add chain inet t out { type filter hook output priority 0; }");
+    host.run("nft add rule inet t out add @seen { ip daddr }");
+    let before = host.snapshot();
+    assert!(host.ping("127.0.0.1"));
+    assert!(host.run("nft list set inet t seen").contains("127.0.0.1"));
+    assert_eq!(before.compare(&host.snapshot()), Ok(()));
+    host.run("nft add element inet t seen { 192.0.2.1 }");
+    host.run("nft flush chain inet t out");
+    assert!(before.compare(&host.snapshot()).is_err(), "a set that only people fill is state");
+}
