@@ -1,4 +1,6 @@
-//! The fake ring of a driver: every call of every verb fails once, the process dies at every call, two processes meet at
+//! What the tests of every driver share: the pure ring ([`golden`]) and the fake ring.
+//!
+//! The fake ring: every call of every verb fails once, the process dies at every call, two processes meet at
 //! every call; and each time the state afterwards is the state before. The kernel is the one in memory; nothing here
 //! needs root.
 //!
@@ -10,6 +12,7 @@ mod case;
 mod collecting;
 mod dying;
 mod failing;
+pub mod golden;
 mod interleaving;
 mod report;
 mod world;
