@@ -10,8 +10,19 @@ use std::sync::OnceLock;
 const REFERENCE: &str = "/usr/lib/cni";
 
 /// The names under which the multi-call executable serves.
-const NAMES: &[&str] =
-    &["bridge", "vxlan-overlay", "host", "none", "loopback", "firewall", "portmap", "host-local-ipam", "host-local"];
+const NAMES: &[&str] = &[
+    "bridge",
+    "vxlan-overlay",
+    "host",
+    "none",
+    "loopback",
+    "firewall",
+    "portmap",
+    "tuning",
+    "bandwidth",
+    "host-local-ipam",
+    "host-local",
+];
 
 /// A folder of plugin binaries.
 #[derive(Debug, Clone, PartialEq, Eq)]

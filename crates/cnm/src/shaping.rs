@@ -44,6 +44,12 @@ impl RateLimit {
         Bucket { rate: self.rate, limit: u32::try_from(limit).unwrap_or(u32::MAX), buffer }
     }
 
+    /// Whether the bucket holds a byte: one that holds nothing is refused by the kernel.
+    #[must_use]
+    pub fn passes_anything(self) -> bool {
+        self.rate.saturating_mul(u64::from(self.bucket().buffer)) >= TICKS_PER_SECOND
+    }
+
     /// Whether the kernel keeps less than the whole burst.
     fn is_cut(self) -> bool {
         self.ticks() > LONGEST_BUFFER.into()

@@ -58,6 +58,11 @@ impl Failures {
         self.0.extend(outcome.err());
     }
 
+    /// Whether nothing was noted so far.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Success when nothing was noted.
     pub(crate) fn verdict(self) -> Result<(), Error> {
         let mut failures = self.0.into_iter();

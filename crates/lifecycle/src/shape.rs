@@ -73,6 +73,7 @@ fn changes(shaping: &Shaping, port: u32, device: Option<&Device>) -> Vec<Change>
         let alias = shaping.owner.alias(&[]);
         changes.push(Change::Alias(LinkName::Index(device.index), alias));
         changes.extend(root(limit, &shaping.limited, Side::Destination).into_iter().map(at(device.index)));
+        changes.push(Change::Up(LinkName::Index(device.index), true));
         changes.extend([Traffic::Ingress, Traffic::Redirect(device.index)].map(at(port)));
     }
     if let Some(limit) = shaping.ingress {
@@ -172,7 +173,8 @@ pub(crate) fn erase<K: Kernel>(k: &mut K, owner: &Owner) -> Result<(), Error> {
         Ok(None) => {}
         Err(error) => failures.add(Err(error)),
     }
-    if let Some(device) = device {
+    // While something may still redirect to it, it stays: it is how the next DEL knows.
+    if let Some(device) = device.filter(|_| failures.is_empty()) {
         failures.add(absent_is_fine(k, &[Change::DeleteLink(LinkName::Index(device.index))]));
     }
     failures.verdict()

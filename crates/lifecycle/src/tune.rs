@@ -55,20 +55,24 @@ fn note<K: Kernel>(k: &mut K, tuning: &Tuning, link: &Link) -> Result<(), Error>
 pub(crate) fn restore<K: Kernel>(k: &mut K, owner: &Owner, folder: &str) {
     let name = Originals::file(owner);
     let Ok(Some(text)) = k.notes().read(folder, &name) else { return };
-    if let Ok(originals) = Originals::parse(&text)
-        && k.has_sandbox()
-        && let Ok(Some(link)) = link(k, owner)
-    {
-        let changes = originals.attributes.changes(&link);
-        if k.apply(Place::Sandbox, &changes).iter().any(Result::is_err) && link_is_there(k, owner) {
-            return;
-        }
+    // What cannot be read restores nothing.
+    let originals = Originals::parse(&text).unwrap_or_default().attributes;
+    if k.has_sandbox() && !put_back(k, owner, &originals) {
+        return;
     }
     let _ = k.notes().remove(folder, &name);
 }
 
-fn link_is_there<K: Kernel>(k: &mut K, owner: &Owner) -> bool {
-    matches!(link(k, owner), Ok(Some(_)) | Err(_))
+/// Gives the link back what it had. Whether nothing is left to do: a link that is gone needs nothing.
+fn put_back<K: Kernel>(k: &mut K, owner: &Owner, originals: &Attributes) -> bool {
+    match link(k, owner) {
+        Ok(Some(found)) => {
+            let answers = k.apply(Place::Sandbox, &originals.changes(&found));
+            answers.iter().all(Result::is_ok) || matches!(link(k, owner), Ok(None))
+        }
+        Ok(None) => true,
+        Err(_) => false,
+    }
 }
 
 /// Forgets the notes of attachments of `network` that are not `valid`. Those of the reference plugins do not say

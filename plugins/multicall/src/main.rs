@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         &NetworkPlugin::<loopback::Loopback>::new(IPAM),
         &ChainedPlugin::<firewall::Firewall>::new(),
         &ChainedPlugin::<portmap::Portmap>::new(),
+        &ChainedPlugin::<tuning::Tuner>::new(),
+        &ChainedPlugin::<bandwidth::Limiter>::new(),
         &host_local::HostLocal,
     ];
     serve_by_name(plugins, &[("host-local-ipam", "host-local")])

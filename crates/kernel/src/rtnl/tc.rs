@@ -66,9 +66,10 @@ fn header(link: u32, handle: u32, parent: u32, info: u32) -> [u8; HEADER] {
     bytes
 }
 
-/// Asks for the discipline of a link at `parent`; the answer is the discipline or a refusal.
+/// Asks for the discipline of a link at `parent`; the answer is the discipline or a refusal. The kernel tells it to those
+/// who listen to events, and to whoever asks with `NLM_F_ECHO` only.
 pub(crate) fn get_qdisc(batch: &mut Batch, link: u32, parent: u32) {
-    batch.message(GET_QDISC, 0, &header(link, 0, parent, 0));
+    batch.message(GET_QDISC, crate::netlink::flags::ECHO, &header(link, 0, parent, 0));
 }
 
 /// Asks for the classes of a link.

@@ -18,6 +18,9 @@ pub(crate) fn expect_shaped<K: Kernel>(k: &mut K, shaping: &Shaping) -> Result<(
     let name = shaping.owner.shaper();
     let object = format!("ifb {name} {}", Place::Host);
     let device = device::find(k, &shaping.owner)?.ok_or_else(|| differs(&object, "is missing".into()))?;
+    if !device.up {
+        return Err(differs(&object, "is down".into()));
+    }
     let at_device = k.queueing(device.index).map_err(kernel)?;
     expect_root(&device.name, &at_device, limit, &shaping.limited, Side::Destination)?;
     let object = format!("link {} {}", port.name, Place::Host);

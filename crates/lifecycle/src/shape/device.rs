@@ -14,6 +14,7 @@ use crate::errors::{EXISTS, kernel};
 pub(crate) struct Device {
     pub(crate) name: String,
     pub(crate) index: u32,
+    pub(crate) up: bool,
 }
 
 /// Whose a device with one of the names of `owner` is.
@@ -39,23 +40,23 @@ fn belongs(link: &Link, owner: &Owner) -> Belongs {
     }
 }
 
-/// Makes the device, or takes the one that an earlier ADD made.
+/// Makes the device, or takes the one that an earlier ADD made. It comes up once it limits: a discipline for a device
+/// that is up costs some milliseconds, in which the kernel waits for packets on their way.
 pub(super) fn claim<K: Kernel>(k: &mut K, owner: &Owner, mtu: u32) -> Result<Device, Error> {
     let spec = |name: String| LinkSpec {
         mtu: Some(mtu),
         mac: Some(owner.shaper_mac()),
         group: network_group(&owner.network),
-        up: true,
         ..LinkSpec::new(name, LinkKind::Ifb)
     };
     let mut refusal = None;
     for name in [owner.shaper(), owner.second_shaper()] {
         match k.create(Place::Host, &spec(name.clone())) {
-            Ok(claimed) => return Ok(Device { name, index: claimed.index }),
+            Ok(claimed) => return Ok(Device { name, index: claimed.index, up: false }),
             Err(error) if error.errno == EXISTS => {
                 let link = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)?;
                 if let Some(link) = link.filter(|link| belongs(link, owner) == Belongs::Owner) {
-                    return Ok(Device { name, index: link.index });
+                    return Ok(Device { name, index: link.index, up: link.up });
                 }
                 refusal = Some(error);
             }
@@ -70,7 +71,7 @@ pub(super) fn find<K: Kernel>(k: &mut K, owner: &Owner) -> Result<Option<Device>
     let mut container = None;
     for name in [owner.shaper(), owner.second_shaper()] {
         let Some(link) = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)? else { continue };
-        let device = Device { name, index: link.index };
+        let device = Device { name, index: link.index, up: link.up };
         match belongs(&link, owner) {
             Belongs::Owner => return Ok(Some(device)),
             Belongs::Container => container = Some(device),

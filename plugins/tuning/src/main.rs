@@ -1,0 +1,7 @@
+//! The plugin as a program of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lifecycle::serve(&lifecycle::ChainedPlugin::<tuning::Tuner>::new())
+}
