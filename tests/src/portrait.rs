@@ -30,6 +30,12 @@ impl Portrait {
                 continue;
             }
             let key = format!("{title}: {}", names.replace(key));
+            if key.ends_with(" iptables") {
+                for line in value.lines() {
+                    self.0.insert(format!("{key}: {}", names.replace(line)), "there".into());
+                }
+                continue;
+            }
             if let Some((mode, content)) = value.split_once(' ').filter(|_| key.contains(": file /")) {
                 self.0.insert(format!("{key} mode"), mode.to_owned());
                 self.0.insert(format!("{key} content"), names.replace(content));

@@ -83,7 +83,7 @@ fn pool() -> Conf {
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    [keys(), addresses(), versions(), others(), mistakes()].into_iter().flatten().collect()
+    [keys(), addresses(), versions(), others(), mistakes(), firewalls()].into_iter().flatten().collect()
 }
 
 fn keys() -> Vec<Case> {
@@ -225,5 +225,26 @@ fn mistakes() -> Vec<Case> {
         Case::new("no name", lan().without("name")),
         Case::new("bad name", lan().with("name", "../x")),
         Case::new("long ifname", lan()).ifname("an-interface-name-too-long"),
+    ]
+}
+
+/// The firewall plugin behind a bridge plugin of which only the result exists.
+fn firewalls() -> Vec<Case> {
+    let previous = json!({ "cniVersion": "1.0.0",
+        "interfaces": [{ "name": "br-web" }, { "name": "veth1a2b3c4d" }, { "name": "eth0", "sandbox": "/run/netns/s0" }],
+        "ips": [{ "address": "10.1.2.3/24", "gateway": "10.1.2.1", "interface": 2 },
+                { "address": "fd00:1:2::3/64", "interface": 2 }],
+        "routes": [{ "dst": "0.0.0.0/0" }], "dns": { "nameservers": ["192.0.2.53"] } });
+    let old = json!({ "cniVersion": "0.4.0", "interfaces": [{ "name": "br-web" }],
+        "ips": [{ "version": "4", "address": "10.1.2.3/24" }], "dns": {} });
+    let conf = || Conf::new("firewall", "web").with("backend", "iptables");
+    vec![
+        Case::new("firewall", conf().after(&previous)).checked(),
+        Case::new("firewall same-bridge", conf().after(&previous).with("ingressPolicy", "same-bridge")).checked(),
+        Case::new("firewall admin", conf().after(&previous).with("iptablesAdminChainName", "MINE")).checked(),
+        Case::new("firewall 0.4.0", conf().version("0.4.0").after(&old)).checked(),
+        Case::new("firewall unchained", conf()),
+        Case::new("firewall 0.3.1", conf().version("0.3.1").after(&old)),
+        Case::new("firewall unknown policy", conf().after(&previous).with("ingressPolicy", "closed")),
     ]
 }

@@ -82,6 +82,16 @@ pub(crate) static DIFFERENCES: &[Known] = &[
     known("mtu as text, *: result.msg", "the message has the path of the value, not the name of a Go type"),
     known("bridge is no bridge, ADD of *: result.msg", "the message says what it is instead"),
     known("hairpin and promisc, ADD of *: result.msg", "without the full stop, as today's reference (1.9)"),
+    known("firewall unknown policy, ADD of *: result.msg", "the message has the path of the value"),
+    // The firewall plugin.
+    known("firewall*: host iptables: *CNM-FORWARD", "says whose the addresses are, so that DEL needs no prevResult"),
+    known(
+        "firewall same-bridge, *: host iptables: *(ingressPolicy: same-bridge",
+        "the comment is today's reference's (1.9); with the last endpoint the policy goes, too, which the reference leaves",
+    ),
+    known("firewall 0.3.1, ", "every version of the specification is served, the reference's firewall begins at 0.4.0"),
+    known("firewall unknown policy, deleted: host iptables", "a wrong policy is noticed before any rule is made"),
+    known("firewall unknown policy, *DEL of ", "DEL removes what is the endpoint's although the policy is wrong now"),
     // DEL must not fail for what only ADD needs.
     known("bad subnet, *DEL of ", "DEL frees what is the endpoint's although the ranges are wrong now"),
     known("host bits, *DEL of ", "DEL frees what is the endpoint's although the ranges are wrong now"),

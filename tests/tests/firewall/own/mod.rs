@@ -5,6 +5,7 @@ mod collect;
 mod crash;
 mod detach;
 mod drop;
+mod firewalld;
 mod parallel;
 mod upgrade;
 mod versions;

@@ -71,6 +71,46 @@ fn attachments_of_ours_by_iptables_are_checked_and_detached_by_the_reference() {
     gone(&host, &["10.11.0.2", "fd00:11::2", "br-web"], "after GC");
 }
 
+/// What iptables has by chain, without the note of whose the addresses are. The comment on the rules that all bridges
+/// share is the newer reference's (Debian has 1.1.1).
+fn chains(host: &Host) -> Vec<String> {
+    let mut lines: Vec<String> = host.ruleset().iptables;
+    lines.retain(|line| !line.contains("CNM-FORWARD"));
+    lines.iter_mut().for_each(|line| *line = line.replace("same-bridge|isolated", "same-bridge"));
+    // By family and chain; the order within a chain is kept.
+    lines.sort_by_key(|line| line.split(' ').take(3).map(str::to_owned).collect::<Vec<_>>());
+    lines
+}
+
+#[test]
+fn chains_rules_and_order_of_iptables_are_those_of_the_reference() {
+    for (policy, admin) in [("open", ""), ("same-bridge", "MINE")] {
+        let made = [Suite::under_test(), Suite::reference()].map(|suite| {
+            let host = Host::new();
+            host.run(IPTABLES_DROPS);
+            let conf = Conf::new("firewall", "web").with("backend", "iptables").with("ingressPolicy", policy);
+            let conf = conf.with("iptablesAdminChainName", admin);
+            let other = conf.clone().with("name", "db");
+            let (one, two) = (host.sandbox("one"), host.sandbox("two"));
+            call(&host, &suite, "ADD", &conf.clone().after(&previous(&one, 2)), &one);
+            call(&host, &suite, "ADD", &conf.clone().after(&previous(&two, 3)), &two);
+            let both = chains(&host);
+            let three = host.sandbox("three");
+            let mut db = previous(&three, 9);
+            db["interfaces"][0]["name"] = json!("br-db");
+            call(&host, &suite, "ADD", &other.clone().after(&db), &three);
+            let all = chains(&host);
+            call(&host, &suite, "DEL", &conf.after(&previous(&one, 2)), &one);
+            (both, all, chains(&host))
+        });
+        let [ours, reference] = made;
+        assert_eq!(ours.0, reference.0, "{policy}: two attachments");
+        assert_eq!(ours.1, reference.1, "{policy}: another network");
+        assert_eq!(ours.2, reference.2, "{policy}: one has gone");
+        assert!(ours.1.len() > 12, "{:?}", ours.1);
+    }
+}
+
 /// Both suites at work beside each other on one host.
 #[test]
 fn ours_uses_the_chains_that_the_reference_has_made() {
