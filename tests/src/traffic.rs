@@ -14,6 +14,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn6, sendto, setsockopt, socket,
 };
 
+use crate::process::PATIENCE;
 use crate::{Namespace, eventually};
 
 /// How long a connection that may be refused or dropped is waited for.
@@ -165,6 +166,36 @@ impl Namespace {
         let mut buffer = [0; 64];
         let (length, _) = socket.recv_from(&mut buffer).ok()?;
         std::str::from_utf8(buffer.get(..length)?).ok()?.parse().ok()
+    }
+
+    /// A stream of `length` bytes by TCP to `address`, which is `there`'s, arrives whole and as it was sent.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn streams_to(&self, there: &Namespace, address: IpAddr, length: usize) {
+        let listener = there.enter(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).expect("listen on TCP"));
+        let port = listener.local_addr().expect("a listener has an address").port();
+        // No two kilobytes are alike.
+        let sent: Vec<u8> =
+            (0..length).map(|at| u8::try_from(((at / 7) ^ (at >> 11)) & 0xff).unwrap_or_default()).collect();
+        let received = thread::scope(|scope| {
+            let receiver = scope.spawn(|| {
+                let (mut stream, _) = listener.accept()?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                let mut bytes = Vec::new();
+                stream.read_to_end(&mut bytes).map(|_| bytes)
+            });
+            let target = SocketAddr::new(address, port);
+            let mut stream = self
+                .enter(|| TcpStream::connect_timeout(&target, PATIENCE))
+                .unwrap_or_else(|error| panic!("{} connects to {target}: {error}", self.label()));
+            stream.write_all(&sent).unwrap_or_else(|error| panic!("{} sends to {target}: {error}", self.label()));
+            drop(stream);
+            receiver.join().expect("the receiver does not panic")
+        });
+        let received = received.unwrap_or_else(|error| panic!("{} receives: {error}", there.label()));
+        assert!(received == sent, "{} of {length} bytes, or others, arrive at {}", received.len(), there.label());
     }
 
     /// The source address that an echo server at `server` sees, for TCP and UDP alike.

@@ -58,11 +58,11 @@ impl Node {
     fn own_half(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for cable in 0..self.plan.cables {
+            lines.push(format!("link set up{cable} up"));
             if let Some(id) = self.plan.vlan {
                 lines.push(format!("link add link up{cable} name up{cable}.{id} type vlan id {id}"));
                 lines.push(format!("link set up{cable}.{id} up"));
             }
-            lines.push(format!("link set up{cable} up"));
         }
         for family in Family::ALL {
             for cable in 0..self.plan.cables {

@@ -1,8 +1,8 @@
 //! Two networks do not see each other.
 
-use cnm_tests::cluster::{Cluster, Overlay};
+use cnm_tests::cluster::{Cluster, Family, Overlay};
 
-use super::{all_reach_all, nobody_reaches, web, world};
+use super::{all_reach_all, nobody_reaches, served, servers, web, world};
 
 #[test]
 fn neither_reaches_the_other_though_both_have_gateways() {
@@ -12,14 +12,9 @@ fn neither_reaches_the_other_though_both_have_gateways() {
     let blue = blue.everywhere(&cluster);
     all_reach_all(&red);
     all_reach_all(&blue);
-    for (from, to) in [(&red, &blue), (&blue, &red)] {
-        for (there, target) in to {
-            let echo = there.echo();
-            for address in target.addresses() {
-                nobody_reaches(from, address.addr(), &echo);
-            }
-        }
-    }
+    let (in_red, in_blue) = (servers(&red), servers(&blue));
+    nobody_reaches(&red, &served(&blue, &in_blue));
+    nobody_reaches(&blue, &served(&red, &in_red));
 }
 
 #[test]
@@ -35,8 +30,8 @@ fn neither_reaches_the_other_in_the_same_subnet() {
     assert_eq!(red1.0.is_seen_as(red2.1.ip(), &in_red2), red1.1.ip());
     assert_eq!(blue1.0.is_seen_as(blue3.1.ip(), &in_blue3), blue1.1.ip());
     let (red2_ip, blue3_ip) = (red2.1.ip(), blue3.1.ip());
-    nobody_reaches(&[red1, red2], blue3_ip, &in_blue3);
-    nobody_reaches(&[blue1, blue3], red2_ip, &in_red2);
+    nobody_reaches(&[red1, red2], &[(blue3_ip, &in_blue3)]);
+    nobody_reaches(&[blue1, blue3], &[(red2_ip, &in_red2)]);
 }
 
 #[test]
@@ -57,19 +52,19 @@ fn one_address_in_two_networks_is_two_containers() {
 #[test]
 fn an_internal_network_has_no_way_out_and_none_in() {
     let cluster = Cluster::of(2);
-    let web = super::web().with("isGateway", true).with("internal", true);
+    let web = web().with("isGateway", true).with("internal", true);
     let containers = web.everywhere(&cluster);
     all_reach_all(&containers);
     let outside = cluster.world().echo();
-    let world = cluster.world_address(cnm_tests::cluster::Family::V4);
+    let world = cluster.world_address(Family::V4);
     for (container, _) in &containers {
         container.attempt(&format!("ip route replace default via {}", containers[0].1.gateway(0)));
     }
-    nobody_reaches(&containers, world, &outside);
+    nobody_reaches(&containers, &[(world, &outside)]);
     // Nor do other hosts get in: h2 leads there.
     let inside = containers[1].0.echo();
     let router = cluster.router();
-    router.run(&format!("ip route add 10.1.2.0/24 via {}", cluster.host(2).address(cnm_tests::cluster::Family::V4, 0)));
+    router.run(&format!("ip route add 10.1.2.0/24 via {}", cluster.host(2).address(Family::V4, 0)));
     cluster.host(2).set_sysctl("net/ipv4/ip_forward", "1");
     router.cannot_reach(containers[1].1.ip());
     assert_eq!(router.asks_tcp(containers[1].1.ip(), &inside), None);
