@@ -11,7 +11,7 @@ OPTIONS ?=
 # Endpoints that `make bench` attaches with each contender.
 ENDPOINTS ?= 200
 
-PLUGINS := bridge vxlan-overlay host none loopback firewall portmap tuning bandwidth host-local-ipam host-local
+PLUGINS := bridge macvlan vxlan-overlay host none loopback firewall portmap tuning bandwidth host-local-ipam host-local
 OUT     := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := all

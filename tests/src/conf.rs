@@ -25,6 +25,12 @@ impl Conf {
         Self::new("bridge", name).with("bridge", format!("br-{name}"))
     }
 
+    /// A macvlan network on the host's interface `eth0`.
+    #[must_use]
+    pub fn macvlan(name: &str) -> Self {
+        Self::new("macvlan", name).with("master", "eth0")
+    }
+
     /// A configuration for host-local alone.
     #[must_use]
     pub fn host_local(name: &str) -> Self {

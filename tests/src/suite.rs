@@ -12,6 +12,7 @@ const REFERENCE: &str = "/usr/lib/cni";
 /// The names under which the multi-call executable serves.
 const NAMES: &[&str] = &[
     "bridge",
+    "macvlan",
     "vxlan-overlay",
     "host",
     "none",

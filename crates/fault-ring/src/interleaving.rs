@@ -178,7 +178,9 @@ impl<S: Subject> Scene<S> {
         let mut process =
             Process { id, sandbox: Some(self.sandboxes[id]), turns: Arc::clone(turns), holds_memory: false };
         let faults = Faults::new(Fault::Never);
-        let kernel = Faulty::new(Memory::without_sandbox(), faults.clone());
+        // Between its turns, too, it must not draw the MACs of the other.
+        let worthless = Memory::without_sandbox().drawing_macs_from(if id == 0 { 1 << 16 } else { 2 << 16 });
+        let kernel = Faulty::new(worthless, faults.clone());
         let mut kernel = kernel.scheduled(Box::new(move |what, memory| process.step(what, memory)));
         let ipam = self.ipam(id, verb);
         let ipam = ipam.as_ref().map(|ipam| ipam as &dyn Ipam);

@@ -99,6 +99,13 @@ impl Memory {
         self
     }
 
+    /// The same kernel with another beginning of the sequence of MACs that it draws.
+    #[must_use]
+    pub fn drawing_macs_from(mut self, number: u32) -> Self {
+        self.world.next_mac = number;
+        self
+    }
+
     /// The same kernel without links of this kind (`vlan` without `CONFIG_VLAN_8021Q`).
     #[must_use]
     pub fn without_kind(mut self, kind: &'static str) -> Self {

@@ -54,7 +54,7 @@ impl Memory {
             Change::DeleteRoute(route) => self.inside(ns, |space| space.delete_route(route)),
             Change::DeleteElsewhere(space, index) => {
                 let known = self.world.spaces.get(&ns).map(|space| &space.neighbours);
-                let other = usize::try_from(*space).ok().and_then(|at| known?.get(at).copied()).ok_or((EINVAL, ""))?;
+                let other = usize::try_from(*space).ok().and_then(|at| known?.get(at).copied()).ok_or((ENODEV, ""))?;
                 self.world.delete(other, &LinkName::Index(*index))
             }
         }

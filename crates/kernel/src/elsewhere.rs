@@ -19,9 +19,17 @@ impl Linux {
         let spaces = self.dump(Place::Host, "list the ids of namespaces", rtnl::id_dump, |message| {
             rtnl::parse_id(message).into_iter().collect()
         })?;
-        let own = self.own_id()?;
-        for space in spaces.into_iter().filter(|&space| Some(space) != own) {
-            for link in self.links_of(space, kind)? {
+        let mut own = self.own_id()?;
+        for space in spaces {
+            if Some(space) == own {
+                continue;
+            }
+            let links = self.links_of(space, kind)?;
+            if own.is_none() && links.iter().any(|link| link.parent_netns.is_some()) {
+                // Being shown such a link is what gives the host an id for itself.
+                own = self.own_id()?;
+            }
+            for link in links {
                 let parent_netns = match link.parent_netns {
                     None => Some(space),
                     some if some == own => None,

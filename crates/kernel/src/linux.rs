@@ -184,6 +184,12 @@ impl Kernel for Linux {
         let judge = |(change, index): (&Change, Result<u32, KernelError>)| {
             index?;
             match answers.next() {
+                // Its namespace has ended, and the link with it.
+                Some(Err(refusal))
+                    if matches!(change, Change::DeleteElsewhere(..)) && refusal.errno == Errno::EINVAL as i32 =>
+                {
+                    Err(refused(format!("{change} {place}"), Refusal { errno: Errno::ENODEV as i32, ..refusal }))
+                }
                 Some(Err(refusal)) => Err(refused(format!("{change} {place}"), refusal)),
                 Some(Ok(())) | None => Ok(()),
             }

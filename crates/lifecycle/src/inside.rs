@@ -28,22 +28,41 @@ pub(crate) fn erase<K: Kernel>(k: &mut K, owner: &Owner, claim: &LinkSpec, netwo
 /// Deletes the endpoint's link where the sandbox is in sight, by name; else in whichever namespace its tag is found.
 pub(crate) fn delete<K: Kernel>(k: &mut K, owner: &Owner, claim: &LinkSpec) -> Result<(), Error> {
     let kind = claim.kind.as_str();
+    if !k.has_sandbox() {
+        return delete_elsewhere(k, owner, claim);
+    }
     let mut changes = Vec::new();
-    let place = if k.has_sandbox() {
-        for name in std::iter::once(claim.name.as_str()).chain(stage(claim)) {
-            let found = k.link(Place::Sandbox, &LinkName::Name(name.to_owned())).map_err(kernel)?;
-            let ours =
-                |link: &Link| link.kind == kind && OwnerTag::read(&link.alias).is_none_or(|tag| tag == owner.tag());
-            changes.extend(found.filter(ours).map(|link| Change::DeleteLink(LinkName::Index(link.index))));
-        }
-        Place::Sandbox
-    } else {
-        let tag = owner.tag();
-        let found = k.find_elsewhere(Some(kind), &mut |other| OwnerTag::read(&other.link.alias).as_ref() == Some(&tag));
-        changes.extend(found.map_err(kernel)?.map(|found| Change::DeleteElsewhere(found.space, found.link.index)));
-        Place::Host
+    for name in std::iter::once(claim.name.as_str()).chain(stage(claim)) {
+        let found = k.link(Place::Sandbox, &LinkName::Name(name.to_owned())).map_err(kernel)?;
+        let ours = |link: &Link| link.kind == kind && OwnerTag::read(&link.alias).is_none_or(|tag| tag == owner.tag());
+        changes.extend(found.filter(ours).map(|link| Change::DeleteLink(LinkName::Index(link.index))));
+    }
+    apply_all(k, Place::Sandbox, &changes, NO_DEVICE)
+}
+
+/// Deletes the endpoint's link wherever it is. Under the host's lock, alone: then a link of the network that does not say
+/// whose it is is one whose maker was killed before it could, and nobody's.
+fn delete_elsewhere<K: Kernel>(k: &mut K, owner: &Owner, claim: &LinkSpec) -> Result<(), Error> {
+    let (tag, group) = (owner.tag(), network_group(&owner.network));
+    k.lock(true).map_err(kernel)?;
+    let dead = dead_elsewhere(k, claim.kind.as_str(), &|link| match OwnerTag::read(&link.alias) {
+        Some(other) => other == tag,
+        None => link.group == group,
+    });
+    let outcome = dead.and_then(|dead| apply_all(k, Place::Host, &dead, NO_DEVICE));
+    k.unlock();
+    outcome
+}
+
+/// The deletion of all links of `kind` in other namespaces that `is_dead`.
+fn dead_elsewhere<K: Kernel>(k: &mut K, kind: &str, is_dead: &dyn Fn(&Link) -> bool) -> Result<Vec<Change>, Error> {
+    let mut dead = Vec::new();
+    let mut judge = |other: &Elsewhere| {
+        dead.extend(is_dead(&other.link).then_some(Change::DeleteElsewhere(other.space, other.link.index)));
+        false
     };
-    apply_all(k, place, &changes, NO_DEVICE)
+    k.find_elsewhere(Some(kind), &mut judge).map_err(kernel)?;
+    Ok(dead)
 }
 
 /// The name that the link may have had for a moment.
@@ -105,15 +124,9 @@ pub(crate) fn collect<K: Kernel>(
 fn collect_alone<K: Kernel>(k: &mut K, network: &str, kind: &str, valid: &[Owner]) -> Result<(), Error> {
     let group = network_group(network);
     let tags: HashSet<OwnerTag> = valid.iter().map(Owner::tag).collect();
-    let mut dead = Vec::new();
-    let mut judge = |other: &Elsewhere| {
-        let lives = OwnerTag::read(&other.link.alias).is_some_and(|tag| tags.contains(&tag));
-        if other.link.group == group && !lives {
-            dead.push(Change::DeleteElsewhere(other.space, other.link.index));
-        }
-        false
-    };
-    k.find_elsewhere(Some(kind), &mut judge).map_err(kernel)?;
+    let dead = dead_elsewhere(k, kind, &|link| {
+        link.group == group && OwnerTag::read(&link.alias).is_none_or(|tag| !tags.contains(&tag))
+    })?;
     apply_all(k, Place::Host, &dead, NO_DEVICE)
 }
 

@@ -18,6 +18,7 @@ static IPAM: &[&(dyn Plugin + Sync)] = &[&host_local::HostLocal];
 fn main() -> ExitCode {
     let plugins: &[&dyn Plugin] = &[
         &NetworkPlugin::<bridge::Bridge>::new(IPAM),
+        &NetworkPlugin::<macvlan::Macvlan>::new(IPAM),
         &NetworkPlugin::<host::Host>::new(IPAM),
         &NetworkPlugin::<vxlan_overlay::Overlay>::new(IPAM),
         &NetworkPlugin::<none::NoNetwork>::new(IPAM),
