@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cnm_tests::Host;
+use cnm_tests::{Conf, Host};
 
 use crate::{HOST, address, at, attach, mapping, network, portmap, publish, settle};
 
@@ -15,15 +15,15 @@ fn bridge_netfilter(host: &Host, on: bool) {
 
 #[test]
 fn ports_answer_from_outside_from_the_host_and_from_their_own_network() {
-    ports_answer(false);
+    ports_answer(false, &|conf| conf);
 }
 
 #[test]
 fn ports_answer_where_bridged_frames_are_filtered() {
-    ports_answer(true);
+    ports_answer(true, &|conf| conf);
 }
 
-fn ports_answer(bridged: bool) {
+pub(crate) fn ports_answer(bridged: bool, by: &dyn Fn(Conf) -> Conf) {
     let host = Host::new();
     bridge_netfilter(&host, bridged);
     let outside = host.outside();
@@ -33,7 +33,7 @@ fn ports_answer(bridged: bool) {
     settle(&one);
     let echo = one.echo();
     let ports = [mapping(8080, echo.port(), "tcp"), mapping(8080, echo.port(), "udp")];
-    let conf = portmap(&web, &ports);
+    let conf = by(portmap(&web, &ports));
     assert_eq!(outside.asks_tcp_at(at(HOST[0], 8080)), None, "nothing is published yet");
     let result = publish(&host, &conf, &one, &first).attached();
     assert_eq!(result.json(), first.json(), "the result is passed on");
@@ -70,6 +70,10 @@ fn ports_answer(bridged: bool) {
 
 #[test]
 fn without_snat_neighbours_cannot_use_the_port() {
+    without_snat(&|conf| conf);
+}
+
+pub(crate) fn without_snat(by: &dyn Fn(Conf) -> Conf) {
     let host = Host::new();
     bridge_netfilter(&host, false);
     let outside = host.outside();
@@ -77,7 +81,7 @@ fn without_snat_neighbours_cannot_use_the_port() {
     let (one, first) = attach(&host, &web, "one");
     let (two, _) = attach(&host, &web, "two");
     let echo = one.echo();
-    let conf = portmap(&web, &[mapping(8080, echo.port(), "tcp")]).with("snat", false);
+    let conf = by(portmap(&web, &[mapping(8080, echo.port(), "tcp")]).with("snat", false));
     publish(&host, &conf, &one, &first).succeeds();
     assert!(outside.asks_tcp_at(at(HOST[0], 8080)).is_some());
     assert_eq!(two.asks_tcp_at(at(HOST[0], 8080)), None, "the answer does not come back by the host");
@@ -87,13 +91,17 @@ fn without_snat_neighbours_cannot_use_the_port() {
 
 #[test]
 fn with_masq_all_everybody_looks_like_the_host() {
+    with_masq_all(&|conf| conf);
+}
+
+pub(crate) fn with_masq_all(by: &dyn Fn(Conf) -> Conf) {
     let host = Host::new();
     let outside = host.outside();
     let web = network("web", 2);
     let (one, first) = attach(&host, &web, "one");
     settle(&one);
     let echo = one.echo();
-    let conf = portmap(&web, &[mapping(8080, echo.port(), "tcp")]).with("masqAll", true);
+    let conf = by(portmap(&web, &[mapping(8080, echo.port(), "tcp")]).with("masqAll", true));
     publish(&host, &conf, &one, &first).succeeds();
     for (family, server) in HOST.into_iter().enumerate() {
         assert_eq!(outside.asks_tcp_at(at(server, 8080)), Some(first.gateway(family)));
@@ -103,6 +111,10 @@ fn with_masq_all_everybody_looks_like_the_host() {
 
 #[test]
 fn a_port_at_one_address_answers_there_alone() {
+    at_one_address(&|conf| conf);
+}
+
+pub(crate) fn at_one_address(by: &dyn Fn(Conf) -> Conf) {
     let host = Host::new();
     let outside = host.outside();
     host.run("ip addr add 198.51.100.7/24 dev uplink");
@@ -111,7 +123,7 @@ fn a_port_at_one_address_answers_there_alone() {
     let echo = one.echo();
     let mut only = mapping(8080, echo.port(), "tcp");
     only["hostIP"] = "198.51.100.7".into();
-    let conf = portmap(&web, &[only]);
+    let conf = by(portmap(&web, &[only]));
     publish(&host, &conf, &one, &first).succeeds();
     assert!(outside.asks_tcp_at(at("198.51.100.7", 8080)).is_some());
     assert!(host.asks_tcp_at(at("198.51.100.7", 8080)).is_some());
@@ -125,6 +137,10 @@ fn a_port_at_one_address_answers_there_alone() {
 /// GHSA-jv3w-x3r3-g6rm: traffic that passes through the host, or leaves it, is none of the plugin's business.
 #[test]
 fn only_packets_to_the_host_are_redirected() {
+    only_to_the_host(&|conf| conf);
+}
+
+pub(crate) fn only_to_the_host(by: &dyn Fn(Conf) -> Conf) {
     let host = Host::new();
     let outside = host.outside();
     let far = outside.echo();
@@ -133,7 +149,7 @@ fn only_packets_to_the_host_are_redirected() {
     let (two, _) = attach(&host, &web, "two");
     settle(&two);
     let _decoy = one.echo_on(far.port());
-    let conf = portmap(&web, &[mapping(far.port(), far.port(), "tcp"), mapping(far.port(), far.port(), "udp")]);
+    let conf = by(portmap(&web, &[mapping(far.port(), far.port(), "tcp"), mapping(far.port(), far.port(), "udp")]));
     publish(&host, &conf, &one, &first).succeeds();
     for server in ["198.51.100.2", "2001:db8:51::2"] {
         let uplink: IpAddr = HOST[usize::from(server.contains(':'))].parse().expect("an address");

@@ -147,7 +147,7 @@ impl Firewall for HostFirewall {
     }
 
     fn wants_alone(&mut self, intents: &[Intent]) -> bool {
-        self.forwards_by_programs(intents)
+        self.forwards_by_programs(intents) || publish::by_programs(intents)
     }
 
     fn install(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
@@ -187,10 +187,10 @@ impl Firewall for HostFirewall {
         network: &str,
         share: Share,
         keep: &dyn Fn(&OwnerTag) -> bool,
-        _keep_container: &dyn Fn(&str) -> bool,
+        keep_container: &dyn Fn(&str) -> bool,
     ) -> Result<(), KernelError> {
         match share {
-            Share::Ports => self.collect_ports(network, keep),
+            Share::Ports => self.collect_ports(network, keep, keep_container),
             Share::Forwarding => self.collect_forwarding(network, keep),
         }
     }

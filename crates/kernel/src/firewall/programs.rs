@@ -61,10 +61,18 @@ impl Program {
 
     /// What a table holds, as `iptables-save` prints it.
     pub(super) fn save(self, table: &str) -> Result<String, KernelError> {
+        self.save_by(&["-t", table])
+    }
+
+    /// What all tables hold.
+    pub(super) fn save_all(self) -> Result<String, KernelError> {
+        self.save_by(&[])
+    }
+
+    fn save_by(self, arguments: &[&str]) -> Result<String, KernelError> {
         let program = self.find("save")?;
         let mut call = Call::new(&program);
-        let arguments = ["-t", table];
-        call.arguments = &arguments;
+        call.arguments = arguments;
         call.limits = Limits { output: 256 << 20, time: Some(PATIENCE) };
         run(&call).map(|output| String::from_utf8_lossy(&output).into_owned())
     }
@@ -92,6 +100,18 @@ fn look_up(path: &OsStr, name: &str) -> Option<PathBuf> {
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(name))
         .find(|file| file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0))
+}
+
+/// The changes of a script in the words of nft(8), all or none.
+pub(super) fn nft(script: &str) -> Result<(), KernelError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let program = look_up(&path, "nft")
+        .ok_or_else(|| KernelError::other("run nft", "not found; install it with: apt-get install nftables"))?;
+    let mut call = Call::new(&program);
+    call.arguments = &["-f", "-"];
+    call.stdin = script.as_bytes();
+    call.limits = Limits { time: Some(PATIENCE), ..Limits::default() };
+    run(&call).map(|_| ())
 }
 
 fn run(call: &Call<'_>) -> Result<Vec<u8>, KernelError> {

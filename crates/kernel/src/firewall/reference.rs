@@ -11,8 +11,8 @@ const CHECKS: &str = "masq_checks";
 /// Their check of hardware addresses.
 const SPOOF: Table = Table { family: Family::Bridge, name: "nat" };
 /// The tables of iptables where that is the nf_tables variant.
-const NAT4: Table = Table { family: Family::Ipv4, name: "nat" };
-const NAT6: Table = Table { family: Family::Ipv6, name: "nat" };
+pub(super) const NAT4: Table = Table { family: Family::Ipv4, name: "nat" };
+pub(super) const NAT6: Table = Table { family: Family::Ipv6, name: "nat" };
 
 /// What there is of one attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -32,9 +32,8 @@ pub(super) enum Meta {
 pub(super) enum Connection {
     State = 0,
     Status = 2,
-    /// The address to which its first packet was sent.
-    OriginalTo4 = 20,
-    OriginalTo6 = 22,
+    /// 128 bits that rules may set; nothing else looks at them.
+    Labels = 13,
 }
 
 /// One part of what is looked up in a set.
@@ -52,9 +51,6 @@ pub(crate) enum Part {
     Protocol,
     /// Its destination port.
     Port,
-    /// The address to which the first packet of its connection was sent.
-    OriginalTo4,
-    OriginalTo6,
 }
 
 impl Part {
@@ -62,8 +58,8 @@ impl Part {
     pub(super) const fn field(self) -> Field {
         match self {
             Self::Entry | Self::Exit => Field::Ifname,
-            Self::To4 | Self::OriginalTo4 => Field::Ipv4,
-            Self::To6 | Self::OriginalTo6 => Field::Ipv6,
+            Self::To4 => Field::Ipv4,
+            Self::To6 => Field::Ipv6,
             Self::Protocol => Field::Protocol,
             Self::Port => Field::Port,
         }
@@ -77,8 +73,6 @@ impl Part {
             Self::To6 => Expression::Payload(Payload::destination(true), register),
             Self::Protocol => Expression::Meta(Meta::L4proto, register),
             Self::Port => Expression::Payload(Payload::PORT, register),
-            Self::OriginalTo4 => Expression::Connection(Connection::OriginalTo4, register),
-            Self::OriginalTo6 => Expression::Connection(Connection::OriginalTo6, register),
         }
     }
 }
@@ -127,8 +121,10 @@ pub(super) enum Expression {
     Differs(Vec<u8>),
     /// Looks the first register up: ends the rule when it is not found; else takes its verdict, or puts its data there.
     Lookup(&'static Set),
-    /// Adds the first register to a set that learns.
-    Learn(&'static Set),
+    /// Puts bytes into the first register.
+    Load(Vec<u8>),
+    /// Sets those labels of the connection that the first register has.
+    Label,
     Verdict(Verdict),
     Masquerade,
     Counter,
@@ -150,8 +146,8 @@ impl Expression {
             Self::Mask(_) => "bitwise",
             Self::Equals(_) | Self::Differs(_) => "cmp",
             Self::Lookup(_) => "lookup",
-            Self::Learn(_) => "dynset",
-            Self::Verdict(_) => "immediate",
+            Self::Label => "ct",
+            Self::Load(_) | Self::Verdict(_) => "immediate",
             Self::Masquerade => "masq",
             Self::Counter => "counter",
             Self::Match(..) => "match",
@@ -181,11 +177,6 @@ impl Expression {
             Self::Connection(key, register) => {
                 data.be32(1, *register);
                 data.be32(2, *key as u32);
-                match key {
-                    Connection::State | Connection::Status => {}
-                    // The direction: the original one.
-                    Connection::OriginalTo4 | Connection::OriginalTo6 => data.u8(3, 0),
-                }
             }
             Self::Kind { source } => {
                 data.be32(1, FIRST);
@@ -214,10 +205,12 @@ impl Expression {
                 data.be32(3, FIRST);
                 data.be32(5, register(if *v6 { 16 } else { 4 }));
             }
-            Self::Learn(set) => {
-                data.text(1, set.name);
-                // `NFT_DYNSET_OP_ADD`.
-                data.be32(3, 0);
+            Self::Load(bytes) => {
+                data.be32(1, FIRST);
+                data.nest(2, |value| value.attribute(1, bytes));
+            }
+            Self::Label => {
+                data.be32(2, Connection::Labels as u32);
                 data.be32(4, FIRST);
             }
             Self::Verdict(verdict) => {

@@ -175,9 +175,18 @@ impl Rule {
         self.load(parts).then([Expression::Lookup(set)])
     }
 
-    /// `add @<set> { <part> . <part> }`.
-    pub(crate) fn learn(self, parts: &[Part], set: &'static Set) -> Self {
-        self.load(parts).then([Expression::Learn(set)])
+    /// `ct label set <bit>`.
+    pub(crate) fn label(self, bit: u8) -> Self {
+        self.then([Expression::Load(label(bit)), Expression::Label])
+    }
+
+    /// `ct label <bit>`.
+    pub(crate) fn labelled(self, bit: u8) -> Self {
+        self.then([
+            Expression::Connection(Connection::Labels, FIRST),
+            Expression::Mask(label(bit)),
+            Expression::Differs(vec![0; LABELS]),
+        ])
     }
 
     /// `dnat ip to <part> . <part> map @<map>`, or `ip6`.
@@ -237,6 +246,17 @@ impl Rule {
         }
     }
 }
+/// Bytes of a connection's labels.
+const LABELS: usize = 16;
+
+/// A connection's labels with one of them set, as the kernel counts them: words of the host's own size.
+fn label(bit: u8) -> Vec<u8> {
+    let (word, bit) = (usize::from(bit) / 64, bit % 64);
+    let mut words = [0u64; LABELS / 8];
+    words[word] = 1 << bit;
+    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+}
+
 /// A device's name as the kernel compares it.
 fn name(device: &str) -> Vec<u8> {
     let mut bytes = device.as_bytes().to_vec();

@@ -81,8 +81,6 @@ pub(crate) enum Keys {
     Exact,
     /// As ranges (kernel 5.6 for concatenations).
     Ranges,
-    /// In a hash to which rules add, at most 65535.
-    Learned,
 }
 
 /// The definition of a set or map.
@@ -202,8 +200,6 @@ impl Set {
     /// The attributes of `NFT_MSG_NEWSET`.
     pub(super) fn write(&self, batch: &mut Batch) {
         const INTERVAL: u32 = 4;
-        const LEARNED: u32 = 0x20;
-        const MOST: u32 = 65535;
         const MAP: u32 = 8;
         const CONCATENATION: u32 = 0x80;
         const VERDICT: u32 = 0xffff_ff00;
@@ -215,7 +211,6 @@ impl Set {
             map | match self.keys {
                 Keys::Exact => 0,
                 Keys::Ranges => INTERVAL | CONCATENATION,
-                Keys::Learned => LEARNED,
             },
         );
         batch.be32(4, type_of(self.key));
@@ -242,7 +237,6 @@ impl Set {
                     }
                 });
             }),
-            Keys::Learned => batch.nest(9, |description| description.be32(1, MOST)),
         }
         // An identity within the transaction, which the kernel wants; we refer to sets by name.
         batch.be32(10, 1);

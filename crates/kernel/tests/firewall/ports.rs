@@ -221,7 +221,7 @@ fn drift_names_what_is_lost_and_adding_again_mends_it() {
             ["chain publish-output of table inet cnm has lost rules"]
         );
         run("nft flush ruleset");
-        assert_eq!(firewall.drift(&owner("a"), &intents).unwrap().len(), 7);
+        assert_eq!(firewall.drift(&owner("a"), &intents).unwrap().len(), 8);
         firewall.install(&owner("a"), &intents).unwrap();
         assert_eq!(ruleset(), whole);
         // Taking away what somebody has half taken away.

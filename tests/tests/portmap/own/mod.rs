@@ -1,3 +1,4 @@
 //! Beyond the reference plugin.
 
+mod backends;
 mod networks;

@@ -14,7 +14,7 @@ fn connect(host: &Host, network: &Conf, conf: &Conf, sandbox: &Sandbox, ifname: 
 /// podman publishes the same ports once for each network of a container, in any order.
 #[test]
 fn a_container_on_two_networks_answers_on_both_until_the_last_is_gone() {
-    for isolated in [false, true] {
+    for (isolated, backend) in [(false, "nftables"), (true, "nftables"), (false, "iptables")] {
         let host = Host::new();
         let outside = host.outside();
         // `internal` networks have no way to each other through the host.
@@ -23,7 +23,8 @@ fn a_container_on_two_networks_answers_on_both_until_the_last_is_gone() {
         let one = host.sandbox("one");
         let echo = one.echo();
         let ports = [mapping(8080, echo.port(), "tcp"), mapping(8080, echo.port(), "udp")];
-        let (on_web, on_db) = (portmap(&web, &ports), portmap(&db, &ports));
+        let (on_web, on_db) =
+            (portmap(&web, &ports).with("backend", backend), portmap(&db, &ports).with("backend", backend));
         let (first, outcome) = connect(&host, &web, &on_web, &one, "eth0");
         outcome.succeeds();
         let second = db.clone().without("isDefaultGateway").with("isGateway", true);
@@ -75,22 +76,53 @@ fn a_container_on_two_networks_answers_on_both_until_the_last_is_gone() {
 
 #[test]
 fn a_taken_port_is_refused_by_name_and_its_holder_unharmed() {
+    for (backend, named) in [("nftables", "net: web, if: eth0, id: one"), ("iptables", "name: \"web\" id: \"one\"")] {
+        taken(backend, named);
+    }
+}
+
+fn taken(backend: &str, named: &str) {
     let host = Host::new();
     let outside = host.outside();
     let web = network("web", 2);
     let (one, first) = attach(&host, &web, "one");
     let (two, second) = attach(&host, &web, "two");
     let echo = one.echo();
-    publish(&host, &portmap(&web, &[mapping(8080, echo.port(), "tcp")]), &one, &first).succeeds();
+    publish(&host, &portmap(&web, &[mapping(8080, echo.port(), "tcp")]).with("backend", backend), &one, &first)
+        .succeeds();
     let before = host.snapshot();
     let mut elsewhere = mapping(8080, 80, "tcp");
     elsewhere["hostIP"] = "127.0.0.1".into();
     for ports in [vec![mapping(8080, 80, "tcp")], vec![mapping(9090, 80, "tcp"), elsewhere]] {
-        let conf = portmap(&web, &ports);
-        publish(&host, &conf, &two, &second).fails_with(999, &["8080/tcp", "net: web", "id: one"]);
+        let conf = portmap(&web, &ports).with("backend", backend);
+        publish(&host, &conf, &two, &second).fails_with(999, &["8080/tcp", named]);
         host.is_again(&before);
         host.del(&conf.after(second.json()), &two).succeeds_silently();
         host.is_again(&before);
     }
     assert!(outside.asks_tcp_at(at(HOST[0], 8080)).is_some());
+}
+
+/// kube-proxy, say, redirects service addresses to the very endpoint and port that a host port leads to: that is its own
+/// business, and the endpoint sees who asks.
+#[test]
+fn what_others_redirect_to_the_endpoint_is_not_masqueraded() {
+    let host = Host::new();
+    let web = network("web", 2);
+    // As with kube-proxy; else answers within a bridge do not come back by the host.
+    host.run("sysctl -qw net.bridge.bridge-nf-call-iptables=1");
+    let (one, first) = attach(&host, &web, "one");
+    let (two, second) = attach(&host, &web, "two");
+    let echo = one.echo();
+    publish(&host, &portmap(&web, &[mapping(80, echo.port(), "tcp")]), &one, &first).succeeds();
+    let script = format!(
+        "add table ip others\nadd chain ip others pre {{ type nat hook prerouting priority -101; }}\n\
+         add rule ip others pre ip daddr 10.99.0.1 tcp dport 80 dnat to 10.1.2.2:{}\n",
+        echo.port()
+    );
+    host.write_file("/run/others.nft", script);
+    host.run("nft -f /run/others.nft");
+    let own = second.addresses()[0].addr();
+    assert_eq!(two.asks_tcp_at(at("10.99.0.1", 80)), Some(own));
+    assert_eq!(two.asks_tcp_at(at("10.1.2.1", 80)), Some(first.gateway(0)), "the host port is");
 }

@@ -1,50 +1,105 @@
 //! Ports of the host that lead to endpoints. What is published for an attachment is its share [`Share::Ports`](cnm::Share).
 
+mod chains;
+mod conditional;
 mod nftables;
+mod programs;
+mod reference;
 mod registry;
 mod scheme;
 
-use cnm::{Backend, Intent, KernelError, Owner, OwnerTag};
+use cnm::{Backend, Intent, KernelError, Owner, OwnerTag, Publication};
 
-use super::{HostFirewall, together};
+use super::reference::iptables_tables;
+use super::{HostFirewall, legacy, together};
+use programs::Suspects;
+
+/// What a backend is to publish.
+fn publications(intents: &[Intent], backend: Backend) -> impl Iterator<Item = &Publication> {
+    intents.iter().filter_map(move |intent| match intent {
+        Intent::Publish(publication) if publication.backend == backend => Some(publication),
+        _ => None,
+    })
+}
+
+/// Whether programs look and change in separate steps.
+pub(super) fn by_programs(intents: &[Intent]) -> bool {
+    publications(intents, Backend::Iptables).next().is_some()
+}
 
 impl HostFirewall {
     /// Publishes what the intents say.
     pub(super) fn publish(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
-        let publications = intents.iter().filter_map(|intent| match intent {
-            Intent::Publish(publication) => Some(publication),
-            _ => None,
-        });
-        for publication in publications {
-            if publication.backend == Backend::Iptables || !publication.conditions.is_empty() {
-                let words = "only nftables without conditions can publish ports so far";
-                return Err(KernelError::new("publish ports", 95, words));
-            }
+        let by_nftables: Vec<&Publication> = publications(intents, Backend::Nftables).collect();
+        if !by_nftables.is_empty() {
+            let nft = self.working_nft()?;
+            nftables::install(nft, owner, intents)?;
+            conditional::install(nft, owner, &by_nftables)?;
         }
-        nftables::install(self.working_nft()?, owner, intents)
+        publications(intents, Backend::Iptables).try_for_each(|publication| programs::install(owner, publication))
     }
 
-    /// Takes away what the attachment has published, in every backend.
+    /// Takes away what the attachment has published, in every backend, and what the reference plugin has.
     pub(super) fn withdraw_ports(&mut self, owner: &Owner) -> Result<(), KernelError> {
         let mut errors = Vec::new();
+        let mut suspects = Suspects::default();
         match self.nft() {
-            Ok(Some(nft)) => errors.extend(nftables::withdraw(nft, &owner.tag()).err()),
+            Ok(Some(nft)) => {
+                errors.extend(nftables::withdraw(nft, &owner.tag()).err());
+                match reference::find(nft, owner) {
+                    Ok(found) => {
+                        suspects.nft = found.iptables;
+                        errors.extend(reference::remove(nft, owner, found).err());
+                    }
+                    Err(error) => errors.push(error),
+                }
+            }
             Ok(None) => {}
             Err(error) => errors.push(error),
         }
+        let chain = chains::chain_of(owner);
+        suspects.legacy = [false, true].map(|v6| legacy::has_chain(v6, "nat", &chain));
+        errors.extend(programs::remove(owner, suspects));
         together(errors)
     }
 
     /// The same for the attachments of a network that are not kept.
-    pub(super) fn collect_ports(&mut self, network: &str, keep: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
-        match self.nft()? {
-            Some(nft) => nftables::collect(nft, network, keep),
-            None => Ok(()),
+    pub(super) fn collect_ports(
+        &mut self,
+        network: &str,
+        keep: &dyn Fn(&OwnerTag) -> bool,
+        keep_container: &dyn Fn(&str) -> bool,
+    ) -> Result<(), KernelError> {
+        let mut errors = Vec::new();
+        let mut suspects =
+            Suspects { legacy: [false, true].map(|v6| legacy::has_table(v6, "nat")), ..Suspects::default() };
+        match self.nft() {
+            Ok(Some(nft)) => {
+                errors.extend(nftables::collect(nft, network, keep).err());
+                match iptables_tables(nft) {
+                    Ok((v4, v6)) => suspects.nft = [v4, v6],
+                    Err(error) => errors.push(error),
+                }
+            }
+            Ok(None) => {}
+            Err(error) => errors.push(error),
         }
+        errors.extend(programs::collect(network, keep_container, suspects));
+        together(errors)
     }
 
     /// What is missing or different of what the intents publish.
     pub(super) fn port_drift(&mut self, owner: &Owner, intents: &[Intent]) -> Result<Vec<String>, KernelError> {
-        nftables::drift(self.working_nft()?, owner, intents)
+        let mut drift = Vec::new();
+        let by_nftables: Vec<&Publication> = publications(intents, Backend::Nftables).collect();
+        if !by_nftables.is_empty() {
+            let nft = self.working_nft()?;
+            drift = nftables::drift(nft, owner, intents)?;
+            drift.extend(conditional::drift(nft, owner, &by_nftables)?);
+        }
+        for publication in publications(intents, Backend::Iptables) {
+            drift.extend(programs::drift(owner, publication)?);
+        }
+        Ok(drift)
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cnm::{Intent, KernelError, Owner, OwnerTag};
 
+use super::conditional;
 use super::registry::{Entry, Number, author, elements, note_of};
 use super::scheme::{LAST, PUBLISHERS, chains, create};
 use crate::firewall::ruleset::transact;
@@ -31,6 +32,8 @@ struct Seen {
     generation: u32,
     /// The chains are there.
     base: bool,
+    /// The attachment has ports with conditions.
+    conditional: bool,
     /// The ports that the attachment has published, in the order of its notes.
     noted: Vec<Number>,
     /// Who has the ports that were asked for.
@@ -41,11 +44,13 @@ struct Seen {
 fn look(nft: &mut Nft, tag: &OwnerTag, numbers: &BTreeSet<Number>) -> Result<Seen, KernelError> {
     let notes: Vec<Element> = (0..NOTES).map(|at| note_of(tag, at)).collect();
     let slots: Vec<Element> = numbers.iter().flat_map(|number| (0..SLOTS).map(|slot| number.slot(slot))).collect();
-    let mut questions = vec![Question::Chain(INET, LAST)];
+    let chain = conditional::chain_of(tag);
+    let mut questions = vec![Question::Chain(INET, LAST), Question::Chain(INET, &chain)];
     questions.extend(notes.iter().chain(&slots).map(Question::Element));
     let view = nft.ask(&questions)?;
     let mut answers = view.answers.into_iter();
-    let base = answers.next().is_some_and(|answer| answer != Answer::Absent);
+    let mut there = || answers.next().is_some_and(|answer| answer != Answer::Absent);
+    let (base, conditional) = (there(), there());
     let mut found = answers.map(Answer::into_element);
     let mut noted: Vec<Number> = Vec::new();
     let mut open = true;
@@ -68,7 +73,7 @@ fn look(nft: &mut Nft, tag: &OwnerTag, numbers: &BTreeSet<Number>) -> Result<See
             more(nft, SLOTS, &|slot| number.slot(slot), &mut |element| list.extend(Entry::read(number, element)))?;
         }
     }
-    Ok(Seen { generation: view.generation, base, noted, entries })
+    Ok(Seen { generation: view.generation, base, conditional, noted, entries })
 }
 
 /// Reads on where a list did not end with what was asked for first.
@@ -198,12 +203,13 @@ pub(super) fn withdraw(nft: &mut Nft, tag: &OwnerTag) -> Result<(), KernelError>
     let mut left = true;
     while left {
         transact(nft, |nft| {
-            let Seen { mut noted, .. } = look(nft, tag, &BTreeSet::new())?;
+            let Seen { mut noted, conditional, generation, .. } = look(nft, tag, &BTreeSet::new())?;
             let all = noted.clone();
             let some: BTreeSet<Number> = noted.drain(noted.len().saturating_sub(CHUNK)..).collect();
             left = !noted.is_empty();
             if some.is_empty() {
-                return Ok((None, Vec::new()));
+                let steps = if conditional { conditional::remove(nft, tag)? } else { Vec::new() };
+                return Ok((Some(generation), steps));
             }
             let seen = look(nft, tag, &some)?;
             if seen.noted != all {
@@ -214,7 +220,10 @@ pub(super) fn withdraw(nft: &mut Nft, tag: &OwnerTag) -> Result<(), KernelError>
             let before = all_elements(&seen.entries, tag, &all);
             let mut after = seen.entries;
             after.values_mut().for_each(|list| list.retain(|entry| !entry.is_of(tag)));
-            let steps = difference(nft, before, all_elements(&after, tag, &noted))?;
+            let mut steps = difference(nft, before, all_elements(&after, tag, &noted))?;
+            if conditional && !left {
+                steps.extend(conditional::remove(nft, tag)?);
+            }
             Ok((Some(seen.generation), steps))
         })?;
     }

@@ -57,6 +57,9 @@ pub(super) fn author(note: &Element) -> Option<OwnerTag> {
     Some(OwnerTag { network: digits(0)?, endpoint: digits(2)? })
 }
 
+/// Beside how it is masqueraded.
+const CONDITIONAL: u32 = 0x100;
+
 /// One port of the host that leads to one attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -68,6 +71,8 @@ pub(super) struct Entry {
     /// The host's interface to the endpoint; empty when nobody knows.
     pub(super) device: String,
     pub(super) masquerade: Hairpin,
+    /// Not every packet to the port goes there: which do, rules in the words of nft(8) decide.
+    pub(super) conditional: bool,
     /// Tag, container, and who that is.
     pub(super) comment: String,
 }
@@ -92,6 +97,7 @@ impl Entry {
             target_port: port.target_port,
             device: publication.device.clone().unwrap_or_default(),
             masquerade: publication.masquerade,
+            conditional: !publication.conditions.is_empty(),
             comment: owner.container_comment(),
         };
         publication.ports.iter().filter(|port| port.is_of(v6)).map(entry).collect()
@@ -101,10 +107,14 @@ impl Entry {
         OwnerTag::read(&self.comment).is_some_and(|own| own == *tag)
     }
 
-    /// Whether both want the same packets, and are of different containers.
+    /// Whether both want the same packets, and are of different containers. Conditions may keep them apart.
     pub(super) fn conflicts(&self, other: &Self) -> bool {
         let meet = self.host.is_none() || other.host.is_none() || self.host == other.host;
-        self.number == other.number && meet && OwnerTag::container(&self.comment) != OwnerTag::container(&other.comment)
+        let sure = !self.conditional && !other.conditional;
+        self.number == other.number
+            && meet
+            && sure
+            && OwnerTag::container(&self.comment) != OwnerTag::container(&other.comment)
     }
 
     /// `10.0.0.1:80/tcp`.
@@ -121,6 +131,7 @@ impl Entry {
             Hairpin::Neighbours => 1,
             Hairpin::Everybody => 2,
         };
+        let masquerade = masquerade | if self.conditional { CONDITIONAL } else { 0 };
         let data = Key::default().bytes(&octets(self.host.unwrap_or(unspecified))).bytes(&octets(self.target));
         let data = data.bytes(&self.target_port.to_be_bytes()).ifname(&self.device).bytes(&masquerade.to_ne_bytes());
         Element { data: data.done(), comment: self.comment.clone(), ..self.number.slot(slot) }
@@ -139,7 +150,8 @@ impl Entry {
             target: address(target)?,
             target_port: u16::from_be_bytes([port[0], port[1]]),
             device: crate::netlink::read_text(device),
-            masquerade: match crate::netlink::read_u32(masquerade) {
+            conditional: crate::netlink::read_u32(masquerade) & CONDITIONAL != 0,
+            masquerade: match crate::netlink::read_u32(masquerade) & !CONDITIONAL {
                 0 => Hairpin::Nobody,
                 1 => Hairpin::Neighbours,
                 _ => Hairpin::Everybody,
@@ -208,8 +220,10 @@ pub(super) fn elements(entries: &[Entry]) -> Vec<Element> {
     };
     for (entry, slot) in entries.iter().zip(0..) {
         add(entry.element(slot));
-        let first = entries.iter().find(|first| first.host == entry.host);
-        if first == Some(entry) {
+        let first = entries.iter().find(|first| !first.conditional && first.host == entry.host);
+        if entry.conditional {
+            // Has no way of its own.
+        } else if first == Some(entry) {
             add(entry.way(false));
         } else if !entry.device.is_empty() && first.is_some_and(|first| first.device != entry.device) {
             add(entry.way(true));
@@ -233,6 +247,7 @@ mod tests {
             target_port: 80,
             device: format!("{network}0"),
             masquerade: Hairpin::Neighbours,
+            conditional: false,
             comment: Owner::new(network, container, "eth0").container_comment(),
         }
     }

@@ -11,6 +11,10 @@ use ipnet::IpNet;
 use crate::firewall::scheme::{ABOUT, INET};
 use crate::nft::{Field, Hook, Keys, Part, Rule, Set, Step, Value, Verdict};
 
+/// The label of connections to an address of the host: set before anything is redirected, because afterwards nobody can
+/// ask whether the first address was the host's. The highest but one: labels with names are counted from the other end.
+const TO_HOST: u8 = 126;
+
 const LOOPBACK: IpNet = IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8);
 
 /// The sets of one family.
@@ -30,17 +34,10 @@ pub(super) struct Sets {
     pub(super) hairpins: Set,
     /// The same: masqueraded for everybody.
     pub(super) veiled: Set,
-    /// Addresses of the host to which somebody has connected. Later rules see the endpoint's in their place, and can
-    /// ask the connection for the first, but not whether that is the host's.
-    addresses: Set,
 }
 
 const fn set(name: &'static str, key: &'static [Field], value: Value) -> Set {
     Set { table: INET, name, key, value, keys: Keys::Exact }
-}
-
-const fn learned(name: &'static str, key: &'static [Field]) -> Set {
-    Set { table: INET, name, key, value: Value::Nothing, keys: Keys::Learned }
 }
 
 use Field::{Ifname, Ipv4, Ipv6, Mark, Port, Protocol};
@@ -53,7 +50,6 @@ static V4: Sets = Sets {
     near_host_ports: set("near_host_ports4", &[Ifname, Ipv4, Protocol, Port], Value::Data(&[Ipv4, Port])),
     hairpins: set("hairpins4", &[Ifname, Ipv4, Protocol, Port], Value::Nothing),
     veiled: set("veiled4", &[Ifname, Ipv4, Protocol, Port], Value::Nothing),
-    addresses: learned("addresses4", &[Ipv4]),
 };
 
 static V6: Sets = Sets {
@@ -64,7 +60,6 @@ static V6: Sets = Sets {
     near_host_ports: set("near_host_ports6", &[Ifname, Ipv6, Protocol, Port], Value::Data(&[Ipv6, Port])),
     hairpins: set("hairpins6", &[Ifname, Ipv6, Protocol, Port], Value::Nothing),
     veiled: set("veiled6", &[Ifname, Ipv6, Protocol, Port], Value::Nothing),
-    addresses: learned("addresses6", &[Ipv6]),
 };
 
 /// An attachment's tag (128 bits) and a number -> what it has published: family, protocol, port of the host. By it DEL
@@ -77,7 +72,7 @@ pub(super) const fn sets(v6: bool) -> &'static Sets {
 }
 
 impl Sets {
-    const fn all(&'static self) -> [&'static Set; 8] {
+    const fn all(&'static self) -> [&'static Set; 7] {
         [
             &self.published,
             &self.ports,
@@ -86,18 +81,20 @@ impl Sets {
             &self.near_host_ports,
             &self.hairpins,
             &self.veiled,
-            &self.addresses,
         ]
     }
 }
 
 /// Every chain of the base, its hook and its rules, in the order in which they are made. The one that others jump to
 /// comes first; all are made in one transaction, so that where the last is, all were.
-pub(super) fn chains() -> [(&'static str, Option<Hook>, Vec<Rule>); 5] {
+pub(super) fn chains() -> [(&'static str, Option<Hook>, Vec<Rule>); 6] {
     let to_host = || Rule::default().for_host().verdict(Verdict::Jump("publish".into()));
+    let known = Rule::default().label(TO_HOST);
+    let conditional = Rule::default().verdict(Verdict::Jump(CONDITIONAL.into()));
     let before = |number| Some(Hook { kind: "nat", number, priority: -100 });
     [
-        ("publish", None, [redirects(false), redirects(true)].concat()),
+        (CONDITIONAL, None, Vec::new()),
+        ("publish", None, [vec![known, conditional], redirects(false), redirects(true)].concat()),
         ("publish-prerouting", before(0), vec![to_host()]),
         ("publish-output", before(3), vec![to_host()]),
         // Before `postrouting`: whoever masquerades first decides.
@@ -107,6 +104,9 @@ pub(super) fn chains() -> [(&'static str, Option<Hook>, Vec<Rule>); 5] {
     ]
 }
 
+/// Where ports with conditions are listed, one rule for each attachment and family.
+pub(super) const CONDITIONAL: &str = "publish-conditional";
+
 /// The chain that shows whether the base is there.
 pub(super) const LAST: &str = "publish-loopback";
 
@@ -115,7 +115,6 @@ fn redirects(v6: bool) -> Vec<Rule> {
     let (sets, to) = (sets(v6), if v6 { Part::To6 } else { Part::To4 });
     let by = |parts: &[Part], map| Rule::default().family(v6).redirect_by(v6, parts, map);
     vec![
-        Rule::default().family(v6).learn(&[to], &sets.addresses),
         by(&[Part::Entry, to, Part::Protocol, Part::Port], &sets.near_host_ports),
         by(&[Part::Entry, Part::Protocol, Part::Port], &sets.near_ports),
         by(&[to, Part::Protocol, Part::Port], &sets.host_ports),
@@ -129,9 +128,9 @@ fn masquerades() -> Vec<Rule> {
     let mut rules = Vec::new();
     for v6 in [false, true] {
         let sets = sets(v6);
-        let (to, original) = if v6 { (Part::To6, Part::OriginalTo6) } else { (Part::To4, Part::OriginalTo4) };
+        let to = if v6 { Part::To6 } else { Part::To4 };
         let of = |device| [device, to, Part::Protocol, Part::Port];
-        let redirected = || Rule::default().family(v6).redirected().found_in(&[original], &sets.addresses);
+        let redirected = || Rule::default().family(v6).redirected().labelled(TO_HOST);
         rules.push(redirected().found_in(&of(Part::Exit), &sets.veiled).masquerade());
         // From the network that the endpoint is in, itself included.
         rules.push(redirected().found_in(&of(Part::Entry), &sets.hairpins).masquerade());
@@ -139,7 +138,7 @@ fn masquerades() -> Vec<Rule> {
         rules.push(redirected().bridged().found_in(&of(Part::Exit), &sets.hairpins).masquerade());
         if !v6 {
             // From the host's loopback address; IPv6 lets none of its packets out.
-            let local = Rule::default().from(LOOPBACK).redirected();
+            let local = Rule::default().from(LOOPBACK).redirected().labelled(TO_HOST);
             rules.push(local.found_in(&of(Part::Exit), &sets.hairpins).masquerade());
         }
     }
