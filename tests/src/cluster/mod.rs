@@ -112,6 +112,7 @@ impl Cluster {
         }
         router.ip_batch(&lines);
         world.ip_batch(&beyond);
+        node::settle(&world, &[Plan::world(Family::V6).addr()]);
         let nodes = plan.numbers().map(|number| Some(Node::new(&plan, number, &suite, &router))).collect();
         Self { plan, suite, nodes, world, router }
     }

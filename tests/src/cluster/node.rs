@@ -6,7 +6,7 @@ use std::ops::Deref;
 use ipnet::IpNet;
 
 use super::plan::{Family, Plan, Underlay, plain_port, switch};
-use crate::{Host, Suite};
+use crate::{Host, Namespace, Suite, eventually};
 
 /// A host of a cluster: a [`Host`] with one or two cables to the router.
 #[derive(Debug)]
@@ -51,6 +51,9 @@ impl Node {
         node.ip_batch(&node.own_half());
         let all: Vec<usize> = (0..plan.cables).collect();
         router.ip_batch(&node.routers_half(&all));
+        let mut own: Vec<IpAddr> = all.iter().map(|cable| node.address(Family::V6, *cable)).collect();
+        own.push(node.vtep(Family::V6));
+        settle(&node, &own);
         node
     }
 
@@ -166,4 +169,14 @@ impl Deref for Node {
 pub(super) fn address_line(family: Family, address: IpNet, device: &str) -> String {
     let nodad = if family == Family::V6 { " nodad" } else { "" };
     format!("addr replace {address} dev {device}{nodad}")
+}
+
+/// Waits until the kernel takes packets to these IPv6 addresses for its own: a moment after it has answered, even
+/// without looking for duplicates.
+pub(super) fn settle(place: &Namespace, addresses: &[IpAddr]) {
+    eventually(&format!("{} has its IPv6 addresses", place.label()), || {
+        let table = place.run("ip -6 route show table local type local");
+        let known = |address: &IpAddr| table.split_whitespace().any(|word| word == address.to_string());
+        if addresses.iter().all(known) { Ok(()) } else { Err(table) }
+    });
 }
