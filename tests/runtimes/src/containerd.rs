@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Mutex;
 
-use cnm_tests::{Finished, Running, Sandbox, eventually};
+use cnm_tests::{Finished, Running, Sandbox, Suite, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -54,23 +54,8 @@ impl Containerd {
     #[track_caller]
     pub fn without_network() -> Self {
         let machine = Machine::with(&["containerd", "ctr", "runc"]);
-        let config = format!(
-            "version = 2\nroot = \"{root}\"\nstate = \"{state}\"\n\
-             [grpc]\n  address = \"{socket}\"\n\
-             [plugins.\"io.containerd.internal.v1.opt\"]\n  path = \"{opt}\"\n\
-             [plugins.\"io.containerd.grpc.v1.cri\"]\n  sandbox_image = \"{IMAGE}\"\n  disable_apparmor = true\n  \
-             restrict_oom_score_adj = true\n\
-             [plugins.\"io.containerd.grpc.v1.cri\".containerd]\n  snapshotter = \"native\"\n\
-             [plugins.\"io.containerd.grpc.v1.cri\".cni]\n  bin_dir = \"{bin}\"\n  conf_dir = \"{conf}\"\n",
-            root = machine.file("root"),
-            state = machine.file("state"),
-            socket = machine.file("containerd.sock"),
-            opt = machine.file("opt"),
-            bin = machine.suite().folder(),
-            conf = machine.file("net.d"),
-        );
         fs::create_dir(machine.path("net.d")).expect("a folder for networks");
-        fs::write(machine.path("config.toml"), config).expect("write config.toml");
+        settle(&machine, machine.suite());
         let containerd = Self { machine, daemon: Mutex::default() };
         containerd.starts_daemon();
         let archive = image::docker_archive(&containerd.machine, IMAGE);
@@ -90,6 +75,16 @@ impl Containerd {
         let (fresh, file) = (self.path("net.d/.new"), self.path("net.d/10-pods.conflist"));
         fs::write(&fresh, network.to_string()).expect("write a network");
         fs::rename(&fresh, &file).expect("rename a network");
+    }
+
+    /// From now on its plugins are those of `suite`, as after an upgrade in place; restarts it.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[track_caller]
+    pub fn changes_to(&self, suite: &Suite) {
+        settle(&self.machine, suite);
+        self.restarts();
     }
 
     /// Kills containerd, as a crash does, and starts it again: pods go on, and it knows them.
@@ -190,6 +185,26 @@ impl Containerd {
             Err(status) => panic!("RunPodSandbox: {}", status.message()),
         }
     }
+}
+
+/// Writes `config.toml`.
+fn settle(machine: &Machine, suite: &Suite) {
+    let config = format!(
+        "version = 2\nroot = \"{root}\"\nstate = \"{state}\"\n\
+         [grpc]\n  address = \"{socket}\"\n\
+         [plugins.\"io.containerd.internal.v1.opt\"]\n  path = \"{opt}\"\n\
+         [plugins.\"io.containerd.grpc.v1.cri\"]\n  sandbox_image = \"{IMAGE}\"\n  disable_apparmor = true\n  \
+         restrict_oom_score_adj = true\n\
+         [plugins.\"io.containerd.grpc.v1.cri\".containerd]\n  snapshotter = \"native\"\n\
+         [plugins.\"io.containerd.grpc.v1.cri\".cni]\n  bin_dir = \"{bin}\"\n  conf_dir = \"{conf}\"\n",
+        root = machine.file("root"),
+        state = machine.file("state"),
+        socket = machine.file("containerd.sock"),
+        opt = machine.file("opt"),
+        bin = suite.folder(),
+        conf = machine.file("net.d"),
+    );
+    fs::write(machine.path("config.toml"), config).expect("write config.toml");
 }
 
 impl Deref for Containerd {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::Deref;
 
-use cnm_tests::{Finished, Sandbox};
+use cnm_tests::{Finished, Running, Sandbox, Suite};
 use serde_json::Value;
 
 use crate::{Machine, image};
@@ -25,19 +25,17 @@ impl Podman {
     pub fn new() -> Self {
         let machine = Machine::with(&["podman", "conmon", "runc"]);
         let settings = machine.file("containers.conf");
-        let content = format!(
-            "[network]\nnetwork_backend = \"cni\"\ncni_plugin_dirs = [\"{}\"]\nnetwork_config_dir = \"{}\"\n\
-             [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\n\
-             [containers]\ndefault_ulimits = [\"nofile=1024:4096\", \"nproc=1024:1024\"]\n",
-            machine.suite().folder(),
-            machine.file("net.d"),
-        );
-        fs::write(&settings, content).expect("write containers.conf");
+        settle(&machine, machine.suite());
         machine.write_file("/etc/containers/policy.json", r#"{"default":[{"type":"insecureAcceptAnything"}]}"#);
         let archive = image::root_archive(&machine);
         let podman = Self { machine, settings };
         podman.does(&format!("import {} local/busybox", archive.display()));
         podman
+    }
+
+    /// From now on its plugins are those of `suite`, as after an upgrade in place.
+    pub fn changes_to(&self, suite: &Suite) {
+        settle(&self.machine, suite);
     }
 
     /// Runs a podman command, split at white space, without caring whether it succeeds.
@@ -48,7 +46,7 @@ impl Podman {
 
     /// Starts a podman command, split at white space.
     #[track_caller]
-    pub fn starts(&self, line: &str) -> cnm_tests::Running {
+    pub fn starts(&self, line: &str) -> Running {
         let (root, run, scratch) = (self.file("root"), self.file("run"), self.file("scratch"));
         let mut words = vec!["--root", &root, "--runroot", &run, "--tmpdir", &scratch];
         words.extend(["--storage-driver", "vfs", "--runtime", "runc"]);
@@ -111,6 +109,18 @@ impl Podman {
         // podman tells of plugins that fail to detach, and goes on.
         assert!(!output.complaint().contains("rror"), "podman rm {name}: {}", output.complaint());
     }
+}
+
+/// Writes `containers.conf`.
+fn settle(machine: &Machine, suite: &Suite) {
+    let content = format!(
+        "[network]\nnetwork_backend = \"cni\"\ncni_plugin_dirs = [\"{}\"]\nnetwork_config_dir = \"{}\"\n\
+         [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\n\
+         [containers]\ndefault_ulimits = [\"nofile=1024:4096\", \"nproc=1024:1024\"]\n",
+        suite.folder(),
+        machine.file("net.d"),
+    );
+    fs::write(machine.path("containers.conf"), content).expect("write containers.conf");
 }
 
 impl Default for Podman {

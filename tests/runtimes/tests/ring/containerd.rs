@@ -5,7 +5,7 @@ use std::thread;
 
 use cnm_runtime_tests::messages::PortMapping;
 use cnm_runtime_tests::{Containerd, PodConfig, Protocol};
-use cnm_tests::{Sandbox, Snapshot};
+use cnm_tests::{Sandbox, Snapshot, Suite};
 use serde_json::{Value, json};
 
 use crate::{HOST, OUTSIDE, answers, is_mute, port};
@@ -266,6 +266,26 @@ mod own {
         let _ = containerd.ctr(&format!("--namespace k8s.io task kill --signal SIGKILL {}", pod.id)).expect_success();
         containerd.run(&format!("umount {path}"));
         containerd.run(&format!("rm {path}"));
+        pod.goes();
+        containerd.is_as(&before);
+        containerd.is_quiet(DAEMON);
+    }
+
+    #[test]
+    fn pods_that_the_reference_attached_go_after_an_upgrade() {
+        let (containerd, outside, _) = warm();
+        containerd.changes_to(&Suite::reference());
+        containerd.runs(&publishing(containerd.pod("warm-up-2"), 8080, 80)).goes();
+        let before = containerd.state();
+        let mut config = publishing(containerd.pod("web"), 8080, 80);
+        config.annotations.insert("kubernetes.io/egress-bandwidth".into(), "10M".into());
+        let id = containerd.runs(&config).id.clone();
+        containerd.changes_to(containerd.suite());
+        let pod = containerd.known(&id);
+        let sandbox = pod.sandbox();
+        let echo = sandbox.echo_on(80);
+        answers(&outside, port(HOST[0], 8080));
+        drop((sandbox, echo));
         pod.goes();
         containerd.is_as(&before);
         containerd.is_quiet(DAEMON);

@@ -1,8 +1,9 @@
 //! Where the reference fails.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use cnm_runtime_tests::Podman;
+use cnm_tests::Suite;
 
 use super::{PUBLISHED, with_networks};
 use crate::{HOST, answers, is_mute, port};
@@ -46,4 +47,64 @@ fn a_port_of_loopback_is_not_reachable_from_the_wire() {
     answers(&podman, port("127.0.0.1", 8080));
     is_mute(&outside, port("127.0.0.1", 8080));
     podman.removes("web");
+}
+
+/// Nothing that names a container, or belongs to one, is in the firewall or among the addresses.
+#[track_caller]
+fn nothing_is_left_of(podman: &Podman, ids: &[String]) {
+    let rules = podman.ruleset();
+    for trace in ids.iter().map(String::as_str).chain(["CNI-DN-", "veth"]) {
+        assert_eq!(rules.mentions(trace), Vec::<String>::new(), "{trace}");
+    }
+    for network in podman.list_folder("/var/lib/cni/networks") {
+        let mut left = podman.list_folder(&format!("/var/lib/cni/networks/{network}"));
+        left.retain(|name| name.parse::<IpAddr>().is_ok());
+        assert_eq!(left, Vec::<String>::new(), "addresses of {network}");
+    }
+    assert_eq!(podman.list_folder("/var/lib/cni/results"), Vec::<String>::new());
+    let links: Vec<String> = podman.links().into_iter().map(|link| link.name).collect();
+    assert!(links.iter().all(|link| !link.starts_with("veth")), "{links:?}");
+}
+
+fn id(podman: &Podman, name: &str) -> String {
+    podman.inspect(name)["Id"].as_str().expect("a container has an id").to_owned()
+}
+
+#[test]
+fn what_the_reference_attached_goes_after_an_upgrade() {
+    let podman = Podman::new();
+    let outside = podman.outside();
+    podman.changes_to(&Suite::reference());
+    podman.does("network create --ipv6 --subnet 10.89.23.0/24 --subnet fd00:89:23::/64 -o isolate=true dual");
+    podman.runs("both", &format!("--network podman --network dual {PUBLISHED}"));
+    podman.runs("one", "--network dual -p 9090:80");
+    let ids = ["both", "one"].map(|name| id(&podman, name));
+    assert!(!podman.ruleset().mentions(&ids[0]).is_empty(), "the reference has made rules");
+    podman.changes_to(podman.suite());
+    for name in ["both", "one"] {
+        podman.removes(name);
+    }
+    nothing_is_left_of(&podman, &ids);
+    // And an upgraded network is used on.
+    let container = podman.runs("new", &format!("--network dual {PUBLISHED}"));
+    let _echo = container.echo_on(80);
+    answers(&outside, port(HOST[0], 8080));
+    podman.removes("new");
+}
+
+#[test]
+fn a_container_of_the_reference_is_restarted_after_an_upgrade() {
+    let podman = Podman::new();
+    let outside = podman.outside();
+    podman.changes_to(&Suite::reference());
+    drop(podman.runs("web", PUBLISHED));
+    let ids = [id(&podman, "web")];
+    podman.changes_to(podman.suite());
+    podman.does("restart --time 0 web");
+    let container = podman.container("web");
+    let echo = container.echo_on(80);
+    answers(&outside, port(HOST[0], 8080));
+    drop((container, echo));
+    podman.removes("web");
+    nothing_is_left_of(&podman, &ids);
 }
