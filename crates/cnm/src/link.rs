@@ -290,6 +290,12 @@ impl FdbEntry {
     pub const fn flood_to(vtep: std::net::IpAddr) -> Self {
         Self { mac: Mac([0; 6]), vtep: Some(vtep) }
     }
+
+    /// The host to which unknown stations are flooded, if that is what it says.
+    #[must_use]
+    pub fn floods_to(&self) -> Option<std::net::IpAddr> {
+        self.vtep.filter(|_| self.mac == Mac([0; 6]))
+    }
 }
 
 impl fmt::Display for FdbEntry {

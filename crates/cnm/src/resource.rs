@@ -76,6 +76,8 @@ pub enum Resource {
         link: String,
         /// The entries.
         entries: Vec<FdbEntry>,
+        /// Whether it floods to no other hosts than these say.
+        exact: bool,
     },
     /// A link of the host has these permanent neighbours.
     Neighbours {

@@ -240,10 +240,16 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
                     }
                 }
             }
-            Resource::Fdb { link, entries } => {
+            Resource::Fdb { link, entries, exact } => {
                 let what = |entry: &FdbEntry| format!("forwarding entry {entry} of {link} on the host");
                 let index = converger.link(Place::Host, link).map_err(kernel)?.map_or(0, |link| link.index);
-                expect_entries(entries, &converger.kernel.fdb(Place::Host, index).map_err(kernel)?, &what)?;
+                let have = converger.kernel.fdb(Place::Host, index).map_err(kernel)?;
+                expect_entries(entries, &have, &what)?;
+                let stray = have.iter().find(|entry| entry.floods_to().is_some() && !entries.contains(entry));
+                if let Some(stray) = stray.filter(|_| *exact) {
+                    let difference = "floods to a host that is no peer".into();
+                    return Err(drift(&Drift { object: what(stray), difference }));
+                }
             }
             Resource::Neighbours { link, entries } => {
                 let what =

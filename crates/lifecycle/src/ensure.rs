@@ -8,7 +8,7 @@ use cnm::{
 };
 
 use crate::converge::Converger;
-use crate::errors::{EXISTS, NO_VLAN_FILTERING, NOT_SUPPORTED, kernel};
+use crate::errors::{EXISTS, NO_ENTRY, NO_VLAN_FILTERING, NOT_SUPPORTED, kernel};
 
 impl<K: Kernel> Converger<'_, K> {
     /// Makes shared resources true, in order; what is there already is neither rewritten nor listed.
@@ -46,8 +46,11 @@ impl<K: Kernel> Converger<'_, K> {
                 }
                 // Said again each time, all in one send: the kernel takes what it has for an answer, and what the
                 // configuration has learnt since arrives.
-                Resource::Fdb { link, entries } => {
+                Resource::Fdb { link, entries, exact } => {
                     let index = self.index(Place::Host, link)?;
+                    if *exact && !self.is_fresh(link) {
+                        self.forget_hosts(&index, entries)?;
+                    }
                     let change = |entry: &FdbEntry| (Place::Host, Change::SetFdb(index.clone(), *entry));
                     self.pending.extend(entries.iter().map(change));
                 }
@@ -68,6 +71,21 @@ impl<K: Kernel> Converger<'_, K> {
             }
         }
         self.flush()
+    }
+
+    /// Ends the flooding to hosts that are not among the wanted: the configuration named them once.
+    fn forget_hosts(&mut self, port: &LinkName, wanted: &[FdbEntry]) -> Result<(), Error> {
+        let LinkName::Index(index) = port else { return Ok(()) };
+        for entry in self.kernel.fdb(Place::Host, *index).map_err(kernel)? {
+            if entry.floods_to().is_none() || wanted.contains(&entry) {
+                continue;
+            }
+            match self.try_now(Place::Host, Change::DeleteFdb(port.clone(), entry)) {
+                Err(error) if error.errno != NO_ENTRY => return Err(kernel(error)),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// A shared link: created down, dressed, then brought up. Up means complete, so whoever meets it half made (its

@@ -13,8 +13,8 @@ mod underlay;
 
 use cni::{AddResult, Error, Request};
 use cnm::{
-    Backend, Context, Driver, Endpoint, Intent, Lifetime, LinkKind, LinkSpec, Mac, Need, Network, Owner, Place,
-    PortFlags, Resource, Wiring,
+    Backend, Context, Driver, Endpoint, FdbEntry, Intent, Lifetime, LinkKind, LinkSpec, Mac, Need, Network, Owner,
+    Place, PortFlags, Resource, Wiring,
 };
 use conf::Conf;
 
@@ -75,7 +75,7 @@ With isGateway each host is the gateway, by the same address and MAC. Bridge and
         network.resources.extend([
             Resource::Link(tunnel),
             Resource::Port { link: name.clone(), flags },
-            Resource::Fdb { link: name.clone(), entries: conf.peers.forwarding() },
+            Resource::Fdb { link: name.clone(), entries: self.forwarding(), exact: conf.peers.group().is_none() },
             Resource::Neighbours { link: conf.bridge.device().to_owned(), entries: conf.peers.neighbours() },
             // Up means complete.
             Resource::Up { place: Place::Host, link: name },
@@ -103,6 +103,17 @@ With isGateway each host is the gateway, by the same address and MAC. Bridge and
 }
 
 impl Overlay {
+    /// What is known of the peers. And where there are several gateways with one MAC and stations are learnt: that MAC is
+    /// here. Frames of the other gateways end where they arrive then (the kernel drops what contradicts a static entry):
+    /// an endpoint's ARP request reaches them all, and all answer.
+    fn forwarding(&self) -> Vec<FdbEntry> {
+        let (conf, mut entries) = (&self.conf, self.conf.peers.forwarding());
+        if conf.bridge.is_gateway() && conf.vxlan.learning {
+            entries.push(FdbEntry { mac: conf.gateway_mac(), vtep: Some(conf.vxlan.local) });
+        }
+        entries
+    }
+
     /// The bridge as gateway: every host has the same address and MAC, so nobody must look for duplicates of them.
     fn make_anycast(&self, bridge: &mut LinkSpec) {
         if self.conf.bridge.is_gateway() {

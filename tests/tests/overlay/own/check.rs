@@ -54,6 +54,8 @@ fn another_device_in_the_place_of_ours() {
 fn the_entries() {
     let lost = format!("bridge fdb del 00:00:00:00:00:00 dev vx42 dst {THERE}");
     finds(&blue(), &lost, &["forwarding entry", THERE, "vx42", "is missing"]);
+    finds(&blue(), "bridge fdb append 00:00:00:00:00:00 dev vx42 dst 192.0.2.9", &["192.0.2.9", "vx42", "is no peer"]);
+    finds(&world(), "bridge fdb del 02:76:78:00:00:2a dev vx42 dst 192.0.2.1", &["02:76:78:00:00:2a dst 192.0.2.1"]);
     let known = bare("blue", 42)
         .with("fdb", json!([{ "mac": "02:00:00:00:09:01", "vtep": THERE }]))
         .with("neighbours", json!([{ "ip": "10.1.2.91", "mac": "02:00:00:00:09:01" }]));

@@ -52,6 +52,26 @@ fn a_new_owner_of_an_address_is_announced_to_the_other_hosts() {
     site.far.reaches(first.ip());
 }
 
+/// Every host is the gateway by the same MAC: what another gateway says is not heard, or each request for the gateway's
+/// address would be answered by every host, and the stations' tables would flap.
+#[test]
+fn only_the_own_host_is_heard_as_gateway() {
+    let site = Site::new();
+    site.joins(42, &["10.1.2.99/24"]);
+    site.far.run("ip link set vx42 address 02:76:78:00:00:2a");
+    site.far.run("ip addr add 10.1.2.1/24 dev vx42");
+    let (one, first) = site.attach(&world(), "one");
+    let mut capture = one.capture();
+    one.reaches("10.1.2.1");
+    site.far.cannot_reach(first.ip());
+    let gateway = "02:76:78:00:00:2a";
+    let answers = |bytes: &[u8]| bytes.get(12..14) == Some(&[0x08, 0x06]) && bytes.get(20..22) == Some(&[0, 2]);
+    let frames = capture.frames();
+    let count = frames.iter().filter(|frame| frame.source() == gateway && answers(&frame.bytes)).count();
+    assert_eq!(count, 1, "one question, one answer");
+    assert_eq!(one.neighbour("10.1.2.1").as_deref(), Some(gateway));
+}
+
 #[test]
 fn full_frames_fit_and_larger_ones_do_not() {
     let site = Site::new();
