@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use cnm::{KernelError, Owner, OwnerTag};
 
 use super::conflict::{conflict, overlapping, taken};
-use super::forward::outpost::{self, Foreign, Outpost};
+use super::forward::outpost::{self, Foreign, Inquiry, Outpost};
 use super::lower::Wishes;
 use super::scheme::{Chain, FIREWALL_MEMBERS, INET, OWNED, SHARED};
 use crate::nft::{Answer, Element, Failure, Nft, Question, Set, Step, View};
@@ -61,6 +61,7 @@ struct Seen {
     bases: Vec<bool>,
     chains: Vec<SeenChain>,
     elements: Vec<Option<Element>>,
+    outposts: Vec<outpost::Seen>,
 }
 
 /// What is there of a chain.
@@ -88,6 +89,8 @@ fn look(nft: &mut Nft, wishes: &Wishes) -> Result<Seen, KernelError> {
     questions.extend(names.iter().map(|name| Question::Chain(INET, name)));
     questions.extend(companions.iter().flatten().map(Question::Element));
     questions.extend(wishes.elements.iter().map(Question::Element));
+    let inquiry = wishes.admin.as_ref().map(|admin| Inquiry::new(&wishes.chains, admin));
+    questions.extend(inquiry.iter().flat_map(Inquiry::questions));
     let View { generation, answers } = nft.ask(&questions)?;
     let mut answers = answers.into_iter();
     let mut next = || answers.next().unwrap_or(Answer::Absent);
@@ -99,7 +102,8 @@ fn look(nft: &mut Nft, wishes: &Wishes) -> Result<Seen, KernelError> {
         chains.push(SeenChain { there, companions });
     }
     let elements = wishes.elements.iter().map(|_| next().into_element()).collect();
-    Ok(Seen { generation, bases, chains, elements })
+    let outposts = inquiry.map(|inquiry| inquiry.read(&mut answers)).unwrap_or_default();
+    Ok(Seen { generation, bases, chains, elements, outposts })
 }
 
 /// Makes the wishes true.
@@ -116,7 +120,7 @@ pub(super) fn install(nft: &mut Nft, wishes: &Wishes) -> Result<(), KernelError>
 fn plan_outposts(nft: &mut Nft, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>, KernelError> {
     let Some(admin) = &wishes.admin else { return Ok(Vec::new()) };
     let mut steps = Vec::new();
-    for family in outpost::look(nft, &wishes.chains, admin)? {
+    for family in &seen.outposts {
         steps.extend(family.install(nft, admin)?);
     }
     let chains = wishes.chains.iter().zip(&seen.chains);
@@ -341,10 +345,10 @@ pub(super) fn drift(nft: &mut Nft, wishes: &Wishes) -> Result<Vec<String>, Kerne
             found => drift.extend(different(wished, found.as_ref())),
         }
     }
-    if let Some(admin) = &wishes.admin {
-        for family in outpost::look(nft, &wishes.chains, admin)? {
-            drift.extend(family.drift(nft)?);
-        }
+    for family in &seen.outposts {
+        drift.extend(family.drift(nft)?);
+    }
+    if wishes.admin.is_some() {
         let foreign = Foreign::list(nft)?;
         for outpost in wishes.chains.iter().filter_map(Outpost::of) {
             drift.extend(foreign.drift(nft, &outpost)?);

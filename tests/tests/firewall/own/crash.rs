@@ -4,7 +4,7 @@ use cnm_tests::{Conf, Crash, Host, Sandbox, Snapshot, SystemCalls};
 use serde_json::{Value, json};
 
 use super::NEWEST;
-use crate::{IP6TABLES_DROPS, IPTABLES_DROPS};
+use crate::{IP6TABLES_DROPS, IPTABLES_DROPS, Network};
 
 /// In how many tests, and so processes, the places to die are divided.
 const SHARES: usize = 2;
@@ -74,13 +74,44 @@ impl Scene {
     }
 }
 
+/// Behind our own bridge plugin what is accepted is the network's: whatever became of the firewall's ADD, the chain's DEL
+/// of the last endpoint takes it along.
+fn add_behind_our_bridge_then_del_of_the_chain(share: usize) {
+    let host = Host::new();
+    NFT.iter().for_each(|line| drop(host.run(line)));
+    let network = Network::new("web", 11).with("ingressPolicy", "same-bridge");
+    let sandbox = host.sandbox("one");
+    network.add(&host, &sandbox);
+    network.del_untold(&host, &sandbox);
+    let before = host.snapshot();
+    let result = host.add(&network.bridge, &sandbox).succeeds();
+    let conf = network.firewall.clone().after(&result);
+    let call = || host.calling("ADD", &conf, &sandbox);
+    let (places, outcome) = SystemCalls::of(call());
+    outcome.succeeds();
+    network.del_untold(&host, &sandbox);
+    let mut died = 0;
+    for place in places.crashes().into_iter().skip(share).step_by(SHARES) {
+        host.add(&network.bridge, &sandbox).succeeds();
+        died += usize::from(place.strike(call()).status.code().is_none());
+        network.del_untold(&host, &sandbox);
+        host.is_again(&before);
+    }
+    assert!(died > 15, "only {died} died");
+}
+
 const NFT: [&str; 2] = [IPTABLES_DROPS, IP6TABLES_DROPS];
 const LEGACY: [&str; 2] = ["iptables-legacy -P FORWARD DROP", "ip6tables-legacy -P FORWARD DROP"];
 
 macro_rules! shares {
     ($($name:ident: $share:literal),*) => {$(
         mod $name {
-            use super::{LEGACY, NFT, Scene};
+            use super::{LEGACY, NFT, Scene, add_behind_our_bridge_then_del_of_the_chain};
+
+            #[test]
+            fn add_behind_our_bridge() {
+                add_behind_our_bridge_then_del_of_the_chain($share);
+            }
 
             #[test]
             fn add_then_del() {

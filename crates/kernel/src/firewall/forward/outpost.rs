@@ -7,7 +7,7 @@ use cnm::{KernelError, OwnerTag};
 use ipnet::IpNet;
 
 use super::super::scheme::{Chain, INET};
-use crate::nft::{ChainState, Family, ListedRule, Nft, Question, Rule, Step, Table, Verdict};
+use crate::nft::{Answer, ChainState, Family, ListedRule, Nft, Question, Rule, Step, Table, Verdict};
 
 /// The tables of iptables, where that is the nf_tables variant.
 pub(in super::super) const FILTER4: Table = Table { family: Family::Ipv4, name: "filter" };
@@ -95,27 +95,40 @@ fn families(chains: &[Chain]) -> impl Iterator<Item = (bool, Vec<Outpost>)> {
     })
 }
 
-/// Looks at iptables' chains for the accepting ones of `chains`, in one send.
-pub(in super::super) fn look(nft: &mut Nft, chains: &[Chain], admin: &str) -> Result<Vec<Seen>, KernelError> {
-    let families: Vec<_> = families(chains).collect();
-    let mut questions = Vec::new();
-    for (v6, outposts) in &families {
-        let table = Outpost::table(*v6);
-        questions.extend([FORWARD, ENTRY, admin].map(|name| Question::Chain(table, name)));
-        questions.extend(outposts.iter().map(|outpost| Question::Chain(table, &outpost.name)));
+/// What has to be asked about iptables' chains for the accepting ones of some chains.
+#[derive(Debug)]
+pub(in super::super) struct Inquiry<'a> {
+    families: Vec<(bool, Vec<Outpost>)>,
+    admin: &'a str,
+}
+
+impl<'a> Inquiry<'a> {
+    /// For the accepting ones of `chains`, where `admin` is the administrator's chain.
+    pub(in super::super) fn new(chains: &[Chain], admin: &'a str) -> Self {
+        Self { families: families(chains).collect(), admin }
     }
-    if questions.is_empty() {
-        return Ok(Vec::new());
+
+    /// The questions, to be asked with others.
+    pub(in super::super) fn questions(&self) -> impl Iterator<Item = Question<'_>> {
+        self.families.iter().flat_map(|(v6, outposts)| {
+            let table = Outpost::table(*v6);
+            let names = [FORWARD, ENTRY, self.admin].into_iter();
+            let names = names.chain(outposts.iter().map(|outpost| outpost.name.as_str()));
+            names.map(move |name| Question::Chain(table, name))
+        })
     }
-    let mut answers = nft.ask(&questions)?.answers.into_iter().map(|answer| answer.chain());
-    let mut next = || answers.next().flatten();
-    let mut seen = Vec::with_capacity(families.len());
-    for (v6, outposts) in families {
-        let (forward, entry, admin) = (next(), next().is_some(), next().is_some());
-        let outposts = outposts.into_iter().map(|outpost| (outpost, next())).collect();
-        seen.push(Seen { v6, forward, entry, admin, outposts });
+
+    /// Reads their answers.
+    pub(in super::super) fn read(self, answers: &mut dyn Iterator<Item = Answer>) -> Vec<Seen> {
+        let mut next = || answers.next().and_then(|answer| answer.chain());
+        let mut seen = Vec::with_capacity(self.families.len());
+        for (v6, outposts) in self.families {
+            let (forward, entry, admin) = (next(), next().is_some(), next().is_some());
+            let outposts = outposts.into_iter().map(|outpost| (outpost, next())).collect();
+            seen.push(Seen { v6, forward, entry, admin, outposts });
+        }
+        seen
     }
-    Ok(seen)
 }
 
 impl Seen {
