@@ -264,6 +264,24 @@ fn what_somebody_takes_away_is_named_and_made_again() {
     }
 }
 
+/// What `docs/rules.md` says, as nft and iptables list it.
+#[test]
+fn the_rules_are_those_in_the_book() {
+    alone(|| {
+        run("iptables-nft -P FORWARD DROP");
+        run("nft 'table inet mine { chain forward { type filter hook forward priority 0; policy drop; }; }'");
+        let mut firewall = HostFirewall::default();
+        firewall.install(&owner("a"), &[forward(3, Gatekeeper::Nftables, Ingress::SameBridge, true)]).unwrap();
+        let alone = Owner::new("db", "b", "eth0");
+        firewall.install(&alone, &on("cni1", "10.21.0.3/24", Ingress::Isolated)).unwrap();
+        let listed = ruleset();
+        let tables = listed.split_inclusive("\n}\n").filter(|table| table.starts_with("table inet"));
+        let iptables = run("iptables-nft-save | grep -v '^#' | sed 's/ \\[[0-9:]*\\]//'");
+        let all = tables.collect::<String>() + &iptables;
+        assert_eq!(all, include_str!("forwarding.txt"), "\n{all}");
+    });
+}
+
 #[test]
 fn nft_and_iptables_load_their_own_listing_again() {
     alone(|| {
