@@ -230,20 +230,24 @@ fn a_network_is_made_again_after_somebody_flushed_all_rules() {
 fn a_macvlan_network_is_on_the_wire() {
     let podman = Podman::new();
     let outside = podman.outside();
-    podman.does(
-        "network create -d macvlan -o parent=uplink --subnet 198.51.100.0/24 --gateway 198.51.100.2 \
-         --ip-range 198.51.100.64/26 wire",
-    );
-    let before = podman.state();
-    let container = podman.runs("web", "--network wire");
-    container.reaches(OUTSIDE[0]);
-    let echo = container.echo();
-    let address = addresses(&container, "eth0")[0];
-    assert_eq!(outside.is_seen_as(address, &echo).to_string(), OUTSIDE[0]);
-    drop((container, echo));
-    podman.removes("web");
-    let kept = ["file /var/lib/cni"];
-    assert_eq!(before.without(&kept).compare(&podman.state().without(&kept)), Ok(()));
+    // Without a parent it is the device of the default route.
+    for parent in ["-o parent=uplink", ""] {
+        podman.does(&format!(
+            "network create -d macvlan {parent} --subnet 198.51.100.0/24 --gateway 198.51.100.2 \
+             --ip-range 198.51.100.64/26 wire"
+        ));
+        let before = podman.state();
+        let container = podman.runs("web", "--network wire");
+        container.reaches(OUTSIDE[0]);
+        let echo = container.echo();
+        let address = addresses(&container, "eth0")[0];
+        assert_eq!(outside.is_seen_as(address, &echo).to_string(), OUTSIDE[0]);
+        drop((container, echo));
+        podman.removes("web");
+        let kept = ["file /var/lib/cni"];
+        assert_eq!(before.without(&kept).compare(&podman.state().without(&kept)), Ok(()));
+        podman.does("network rm wire");
+    }
 }
 
 #[test]
