@@ -6,6 +6,7 @@
 
 mod attach;
 mod collect;
+mod demo;
 mod keep;
 mod overlay;
 mod own;

@@ -44,7 +44,7 @@ pub(crate) fn hold(plan: Plan) -> Result<u8, String> {
     install(&commands).map_err(|error| error.to_string())?;
     let network = Overlay::new(NETWORK, VNI).subnet(SUBNET).to_the_world();
     for host in cluster.hosts() {
-        host.write_file("/etc/cni/net.d/overlay.conf", network.on(&cluster, host).bytes());
+        host.write_file("/etc/cni/net.d/overlay.conf", network.on(&cluster, host).version("1.1.0").bytes());
     }
 
     let enter = format!("nsenter --target {} --mount --pid {COMMANDS}/h1", outer.display());
