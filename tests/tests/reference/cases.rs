@@ -20,7 +20,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    fn new(name: &str, conf: Conf) -> Self {
+    pub(crate) fn new(name: &str, conf: Conf) -> Self {
         Self {
             name: name.into(),
             conf,
@@ -33,22 +33,22 @@ impl Case {
         }
     }
 
-    fn endpoints(mut self, count: usize) -> Self {
+    pub(crate) fn endpoints(mut self, count: usize) -> Self {
         self.endpoints = count;
         self
     }
 
-    fn args(mut self, args: &str) -> Self {
+    pub(crate) fn args(mut self, args: &str) -> Self {
         self.args = args.into();
         self
     }
 
-    fn ifname(mut self, name: &str) -> Self {
+    pub(crate) fn ifname(mut self, name: &str) -> Self {
         self.ifname = name.into();
         self
     }
 
-    fn checked(mut self) -> Self {
+    pub(crate) fn checked(mut self) -> Self {
         self.check = true;
         self
     }
@@ -58,7 +58,7 @@ impl Case {
         self
     }
 
-    fn prepared(mut self, line: &str) -> Self {
+    pub(crate) fn prepared(mut self, line: &str) -> Self {
         self.prepare.push(line.into());
         self
     }
@@ -83,7 +83,10 @@ fn pool() -> Conf {
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    [keys(), addresses(), versions(), others(), mistakes(), firewalls()].into_iter().flatten().collect()
+    [keys(), addresses(), versions(), others(), mistakes(), firewalls(), crate::macvlan::all()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn keys() -> Vec<Case> {

@@ -92,6 +92,21 @@ pub(crate) static DIFFERENCES: &[Known] = &[
     known("firewall 0.3.1, ", "every version of the specification is served, the reference's firewall begins at 0.4.0"),
     known("firewall unknown policy, deleted: host iptables", "a wrong policy is noticed before any rule is made"),
     known("firewall unknown policy, *DEL of ", "DEL removes what is the endpoint's although the policy is wrong now"),
+    // The macvlan plugin.
+    known(
+        "macvlan *: s* link *.ifalias",
+        "its endpoints have no end on the host: their own link carries the owner's tag",
+    ),
+    known("macvlan *: s* link *.group$", "the same: the network's group is there from the link's first moment"),
+    known("macvlan bad mac, ADD of *: result.msg", "the message has the path of the value"),
+    known("macvlan unknown mode, ADD of *: result.msg", "the message has the path of the value"),
+    known(
+        "macvlan no master, ADD of *: result.msg",
+        "the name of the master is in it, as today's reference (1.9) has it",
+    ),
+    known("macvlan no master, *DEL of ", "DEL needs no master, as today's reference (1.9)"),
+    known("macvlan too large, *DEL of ", "DEL removes what is the endpoint's although the MTU is wrong now"),
+    known("macvlan unknown args, *DEL of ", "DEL has no use for the arguments, as today's reference (1.9)"),
     // DEL must not fail for what only ADD needs.
     known("bad subnet, *DEL of ", "DEL frees what is the endpoint's although the ranges are wrong now"),
     known("host bits, *DEL of ", "DEL frees what is the endpoint's although the ranges are wrong now"),

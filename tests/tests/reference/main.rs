@@ -3,6 +3,7 @@
 
 mod cases;
 mod known;
+mod macvlan;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
