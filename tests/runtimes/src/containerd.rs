@@ -110,10 +110,12 @@ impl Containerd {
         let script = format!("exec containerd --config {config} >>{log} 2>&1");
         let daemon = self.machine.starts(&[], "sh", &["-c", &script]);
         *self.daemon.lock().expect("no test panics here") = Some(daemon);
+        // The socket is there before what serves pods is.
         eventually("containerd answers", || {
-            let output = self.ctr("version");
-            let tell = || format!("{}; {}", output.complaint(), fs::read_to_string(&log).unwrap_or_default());
-            if output.status.success() { Ok(()) } else { Err(tell()) }
+            let answer: Result<StatusResponse, Status> = self.cri().call("Status", Empty {});
+            answer
+                .map(drop)
+                .map_err(|status| format!("{}; {}", status.message(), fs::read_to_string(&log).unwrap_or_default()))
         });
     }
 
