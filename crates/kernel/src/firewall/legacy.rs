@@ -1,9 +1,11 @@
 //! Whether the older iptables ("legacy") has a chain, asked of the kernel itself (`linux/netfilter_ipv4/ip_tables.h`).
 //! On a host full of its rules every DEL would otherwise have to start a child to be told that there is nothing.
 
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
+use crate::nft::octets;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
@@ -38,6 +40,17 @@ pub(super) fn has_chain(v6: bool, table: &str, chain: &str) -> bool {
     // A chain begins with an entry that holds its name, ended by NUL; where rules lead to it they hold an offset.
     let name = [chain.as_bytes(), &[0]].concat();
     let holds = |(_, entries): (Vec<u8>, Vec<u8>)| entries.windows(name.len()).any(|window| window == name);
+    has_table(v6, table) && entries(v6, table).is_none_or(holds)
+}
+
+/// Whether a table has a rule for packets from exactly this address; yes when the kernel does not tell.
+pub(super) fn has_source(address: IpAddr, table: &str) -> bool {
+    // A rule begins with source, destination and the masks of both.
+    let bytes = octets(address);
+    let (none, all) = (vec![0; bytes.len()], vec![0xff; bytes.len()]);
+    let rule = [bytes, none.clone(), all, none].concat();
+    let holds = |(_, entries): (Vec<u8>, Vec<u8>)| entries.windows(rule.len()).any(|window| window == rule);
+    let v6 = address.is_ipv6();
     has_table(v6, table) && entries(v6, table).is_none_or(holds)
 }
 

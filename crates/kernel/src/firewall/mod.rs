@@ -207,8 +207,14 @@ impl Firewall for HostFirewall {
         let intents = &self.decided(intents);
         let by_nftables = |intent: &Intent| matches!(intent, Intent::Masquerade { backend: Backend::Nftables, .. });
         let (masquerades, others): (Vec<Intent>, Vec<Intent>) = intents.iter().cloned().partition(by_nftables);
+        let (forwards, others): (Vec<Intent>, Vec<Intent>) =
+            others.into_iter().partition(|intent| matches!(intent, Intent::Forward(_)));
         let mut drift = self.nft_drift(owner, &others)?;
-        drift.extend(Self::forwarding_drift(&others, &Wishes::of(owner, &others))?);
+        let mut lost = self.nft_drift(owner, &forwards)?;
+        lost.extend(Self::forwarding_drift(&forwards, &Wishes::of(owner, &forwards))?);
+        if !lost.is_empty() && !self.forwarded_by_reference(&forwards)? {
+            drift.extend(lost);
+        }
         let addresses = masqueraded(&others, |backend| backend == Backend::Iptables);
         if !addresses.is_empty() {
             drift.extend(programs::drift(owner, &addresses)?);

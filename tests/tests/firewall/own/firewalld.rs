@@ -1,6 +1,6 @@
 //! Debian's firewalld on a bus of its own, both in the test's namespaces.
 
-use cnm_tests::{Host, Running, eventually};
+use cnm_tests::{Host, Running, Suite, eventually};
 
 use super::{NEWEST, nothing_is_left};
 use crate::{Network, OUTSIDE, addresses};
@@ -118,4 +118,22 @@ fn the_policy_holds_and_the_zone_is_the_configurations() {
     other.del_untold(host, &three);
     db.del_untold(host, &two);
     assert_eq!(world.sources("home"), "");
+}
+
+/// What the reference plugin gave to firewalld is nobody's by our records: prevResult tells.
+#[test]
+fn addresses_of_the_reference_are_taken_out_after_an_upgrade() {
+    let world = Firewalld::start();
+    let host = &world.host;
+    let (network, one) = (Network::new("web", 11), host.sandbox("one"));
+    let result = host.add(&network.bridge, &one).succeeds();
+    let attached = network.firewall.clone().after(&result);
+    let reference = Suite::reference();
+    host.calling("ADD", &attached, &one).by(&reference).run().succeeds();
+    assert_eq!(world.sources("trusted").split(' ').count(), 2);
+    host.check(&attached, &one).succeeds_silently();
+    host.del(&attached, &one).succeeds_silently();
+    assert_eq!(world.sources("trusted"), "");
+    host.check(&attached, &one).fails().says(&[&addresses(&result)[0]]);
+    network.del_untold(host, &one);
 }

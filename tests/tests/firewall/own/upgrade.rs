@@ -40,11 +40,17 @@ fn attachments_of_the_reference_are_detached_by_ours() {
             let (first, second) = (conf.clone().after(&previous(&one, 2)), conf.clone().after(&previous(&two, 3)));
             call(&host, &reference, "ADD", &first, &one);
             call(&host, &reference, "ADD", &second, &two);
+            // A runtime that asks after the upgrade must not be told that its containers are cut off.
+            let before = host.snapshot();
+            call(&host, &ours, "CHECK", &first, &one);
+            host.is_again(&before);
             call(&host, &ours, "DEL", &first, &one);
             gone(&host, &["10.11.0.2", "fd00:11::2"], backend);
             assert_ne!(host.ruleset().mentions("10.11.0.3"), Vec::<String>::new(), "the other one's stay");
             assert_ne!(host.ruleset().mentions("br-web"), Vec::<String>::new(), "and its policy");
             call(&host, &reference, "CHECK", &second, &two);
+            host.run("iptables -D CNI-FORWARD -s 10.11.0.3/32 -j ACCEPT");
+            host.calling("CHECK", &second, &two).run().fails().says(&["is missing"]);
             call(&host, &ours, "DEL", &second, &two);
             gone(&host, &["10.11.0", "fd00:11:", "br-web"], backend);
         }

@@ -18,7 +18,7 @@ use super::lower::Wishes;
 use super::scheme::{Chain, FIREWALL_MEMBERS, FIREWALL_OWNERS, SHARED, ZONED4, ZONED6};
 use super::{HostFirewall, legacy, ruleset, together};
 use crate::netns::OWN;
-use crate::nft::{Answer, Question, Set, Verdict};
+use crate::nft::{Answer, Element, Question, Set, Verdict};
 
 /// The host's lock, exclusive, until it is dropped. As `Linux::lock`.
 fn alone() -> Result<File, KernelError> {
@@ -38,6 +38,17 @@ fn lacking(outposts: &[Outpost]) -> Vec<Outpost> {
         filters[usize::from(outpost.is_v6())] && !legacy::has_chain(outpost.is_v6(), "filter", &outpost.name)
     };
     outposts.iter().filter(lacks).cloned().collect()
+}
+
+/// Who leaves, and where something of theirs may be.
+struct Departure<'a> {
+    /// nf_tables has members or addresses of their own.
+    responsible: bool,
+    suspects: Suspects,
+    owner: &'a Owner,
+    /// What prevResult tells.
+    known: Vec<&'a Forwarding>,
+    doomed: &'a dyn Fn(&OwnerTag) -> bool,
 }
 
 impl HostFirewall {
@@ -117,16 +128,16 @@ impl HostFirewall {
     /// has made for the `known`. What its network has goes with the last endpoint.
     pub(super) fn stop_forwarding(&mut self, owner: &Owner, known: &[Intent]) -> Result<(), KernelError> {
         let tag = owner.tag();
-        let known: Vec<&Forwarding> = forwardings(known).collect();
+        let known = self.decided(known);
+        let known: Vec<&Forwarding> = forwardings(&known).collect();
         let record = Wishes::responsible(owner);
         let mut answers = match self.nft()? {
             Some(nft) => nft.ask(&[&[Question::Element(&record)][..], &tables::QUESTIONS].concat())?.answers,
             None => Vec::new(),
         };
         let responsible = !answers.is_empty() && answers.remove(0) != Answer::Absent;
-        let suspects = self.suspects(&answers, !known.is_empty())?;
-        let zone = known.first().map(|forwarding| forwarding.zone.clone());
-        self.erase_forwarding(responsible, suspects, zone, owner, &known, &|one| *one == tag)
+        let suspects = self.suspects(&answers, &known)?;
+        self.see_off(&Departure { responsible, suspects, owner, known, doomed: &|one| *one == tag })
     }
 
     /// GC: the same for endpoints of `network` that `keep` refuses.
@@ -145,47 +156,46 @@ impl HostFirewall {
             }
             None => (false, Vec::new()),
         };
-        let suspects = self.suspects(&answers, false)?;
-        self.erase_forwarding(responsible, suspects, None, &Owner::new(network, "", ""), &[], &doomed)
+        let suspects = self.suspects(&answers, &[])?;
+        let nobody = Owner::new(network, "", "");
+        self.see_off(&Departure { responsible, suspects, owner: &nobody, known: Vec::new(), doomed: &doomed })
     }
 
-    /// Which iptables have something to look at. The reference's rules, which have no owner, are looked for only when
-    /// somebody `knows` their addresses.
-    fn suspects(&mut self, answers: &[Answer], knows: bool) -> Result<Suspects, KernelError> {
+    /// Which iptables have something to look at. The reference's rules, which have no owner, are looked for only where
+    /// the `known` may have some. No child is started to know.
+    fn suspects(&mut self, answers: &[Answer], known: &[&Forwarding]) -> Result<Suspects, KernelError> {
         let there = |at: usize| answers.get(at).is_some_and(|answer| answer.chain().is_some());
+        let addresses: Vec<IpAddr> = known.iter().flat_map(|one| &one.addresses).map(IpNet::addr).collect();
         let mut suspects = Suspects {
             nft: [there(0), there(1)],
             legacy: [false, true].map(|v6| {
-                legacy::has_chain(v6, "filter", chains::OWNERS)
-                    || (knows && legacy::has_chain(v6, "filter", outpost::ENTRY))
+                let mut some = addresses.iter().filter(|address| address.is_ipv6() == v6);
+                legacy::has_chain(v6, "filter", chains::OWNERS) || some.any(|one| legacy::has_source(*one, "filter"))
             }),
         };
-        for v6 in [0, 1] {
-            if knows && !suspects.nft[v6] && there(2 + v6) {
+        for v6 in [false, true] {
+            let at = usize::from(v6);
+            if !suspects.nft[at] && there(2 + at) && addresses.iter().any(|address| address.is_ipv6() == v6) {
                 let Some(nft) = self.nft()? else { continue };
-                let rules = nft.rules(if v6 == 1 { outpost::FILTER6 } else { outpost::FILTER4 }, outpost::ENTRY)?;
-                suspects.nft[v6] = rules.iter().any(|rule| rule.verdict == Some(Verdict::Accept));
+                let rules = nft.rules(if v6 { outpost::FILTER6 } else { outpost::FILTER4 }, outpost::ENTRY)?;
+                suspects.nft[at] = rules.iter().any(|rule| rule.verdict == Some(Verdict::Accept));
             }
         }
         Ok(suspects)
     }
 
-    fn erase_forwarding(
-        &mut self,
-        responsible: bool,
-        suspects: Suspects,
-        zone: Option<String>,
-        owner: &Owner,
-        known: &[&Forwarding],
-        doomed: &dyn Fn(&OwnerTag) -> bool,
-    ) -> Result<(), KernelError> {
-        if !responsible && suspects == Suspects::default() {
+    fn see_off(&mut self, departure: &Departure<'_>) -> Result<(), KernelError> {
+        let Departure { responsible, suspects, owner, known, doomed } = departure;
+        let zoned = known.iter().any(|forwarding| forwarding.gatekeeper == Gatekeeper::Firewalld);
+        if !responsible && !zoned && *suspects == Suspects::default() {
             return Ok(());
         }
         let _alone = alone()?;
-        let mut errors = tables::remove(suspects, owner, known, doomed);
-        if responsible {
-            errors.extend(self.leave_zones(zone, doomed).err());
+        let mut errors = tables::remove(*suspects, owner, known, doomed);
+        if *responsible || zoned {
+            errors.extend(self.leave_zones(departure).err());
+        }
+        if *responsible {
             errors.extend(self.close_outposts(&[&FIREWALL_MEMBERS], doomed).err());
             if let Some(nft) = self.nft()? {
                 errors.extend(ruleset::clear_members(nft, doomed).err());
@@ -198,24 +208,33 @@ impl HostFirewall {
         together(errors)
     }
 
-    /// Takes addresses of the `doomed` out of firewalld's zones, while it runs: it forgets them when it ends.
-    fn leave_zones(&mut self, zone: Option<String>, doomed: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
+    /// Takes addresses of those who leave out of firewalld's zones, while it runs: it forgets them when it ends. Those
+    /// that the reference plugin gave it are nobody's by our records.
+    fn leave_zones(&mut self, departure: &Departure<'_>) -> Result<(), KernelError> {
         const ZONED: [&Set; 2] = [&ZONED4, &ZONED6];
         let runs = self.firewalld_runs();
-        let Some(nft) = self.nft()? else { return Ok(()) };
-        let zoned = ruleset::listed(nft, &ZONED)?;
-        let gone = zoned.iter().filter(|element| ruleset::is_of(element, doomed));
-        let addresses: Vec<IpNet> = gone
-            .filter_map(|element| element.set.show_key(&element.key).parse::<IpAddr>().ok())
-            .map(IpNet::from)
-            .collect();
-        if addresses.is_empty() {
-            return Ok(());
+        let zoned = match self.nft()? {
+            Some(nft) => ruleset::listed(nft, &ZONED)?,
+            None => Vec::new(),
+        };
+        let address = |element: &&Element| element.set.show_key(&element.key).parse::<IpAddr>().ok();
+        let (gone, kept): (Vec<&Element>, Vec<&Element>) =
+            zoned.iter().partition(|element| ruleset::is_of(element, departure.doomed));
+        let kept: Vec<IpAddr> = kept.iter().filter_map(address).collect();
+        let mut addresses: Vec<IpAddr> = gone.iter().filter_map(address).collect();
+        let by_firewalld = departure.known.iter().filter(|known| known.gatekeeper == Gatekeeper::Firewalld);
+        addresses.extend(by_firewalld.flat_map(|known| &known.addresses).map(IpNet::addr));
+        addresses.retain(|address| !kept.contains(address));
+        addresses.sort_unstable();
+        addresses.dedup();
+        if runs && !addresses.is_empty() {
+            let zone = departure.known.first().map(|known| known.zone.as_str());
+            firewalld::dismiss(zone, &addresses.into_iter().map(IpNet::from).collect::<Vec<_>>())?;
         }
-        if runs {
-            firewalld::dismiss(zone.as_deref(), &addresses)?;
+        match self.nft()? {
+            Some(nft) if !gone.is_empty() => ruleset::erase_from(nft, &ZONED, departure.doomed),
+            Some(_) | None => Ok(()),
         }
-        ruleset::erase_from(nft, &ZONED, doomed)
     }
 
     /// The legacy iptables gives up the outposts that will have no member when those of the `doomed` in `maps` have gone.
@@ -242,6 +261,25 @@ impl HostFirewall {
     pub(super) fn release_outposts(&mut self, network: &str) -> Result<(), KernelError> {
         let shared = OwnerTag::shared(network);
         self.close_outposts(&SHARED, &|tag| *tag == shared)
+    }
+
+    /// Whether the reference plugin has made what the intents ask for: before an upgrade, in iptables or firewalld. Then it
+    /// does not drift because ours is not there. Asked only in that case.
+    pub(super) fn forwarded_by_reference(&mut self, intents: &[Intent]) -> Result<bool, KernelError> {
+        let answers = match self.nft()? {
+            Some(nft) => nft.ask(&tables::QUESTIONS)?.answers,
+            None => Vec::new(),
+        };
+        for forwarding in forwardings(intents) {
+            if forwarding.gatekeeper == Gatekeeper::Firewalld {
+                if !firewalld::drift(&forwarding.zone, &forwarding.addresses)?.is_empty() {
+                    return Ok(false);
+                }
+            } else if !tables::has_all(self.suspects(&answers, &[forwarding])?, forwarding)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What is missing beside nf_tables' part.

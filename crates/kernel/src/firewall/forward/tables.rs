@@ -73,6 +73,22 @@ pub(super) fn drift(forwarding: &Forwarding) -> Result<Vec<String>, KernelError>
     Ok(drift)
 }
 
+/// Whether one of the iptables that are suspected has all that an attachment needs.
+pub(super) fn has_all(suspects: Suspects, forwarding: &Forwarding) -> Result<bool, KernelError> {
+    let nobody = Owner::new("", "", "");
+    for v6 in families(forwarding) {
+        let mut complete = false;
+        for program in suspects.programs().filter(|program| program.v6 == v6) {
+            let saved = Saved::read(&program.save("filter")?);
+            complete |= saved.missing(Attachment { owner: &nobody, forwarding, v6 }).is_empty();
+        }
+        if !complete {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Removes what the `doomed` have, and what the reference plugin has made for the `known` attachments of `owner`.
 pub(super) fn remove(
     suspects: Suspects,
