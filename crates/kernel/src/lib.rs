@@ -3,6 +3,7 @@
 
 mod arena;
 mod change;
+mod conntrack;
 mod creation;
 mod elsewhere;
 mod firewall;

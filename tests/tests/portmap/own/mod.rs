@@ -1,4 +1,5 @@
 //! Beyond the reference plugin.
 
 mod backends;
+mod connections;
 mod networks;

@@ -4,10 +4,11 @@
 //! Two things go beyond the reference: packets with loopback addresses that come by wire are dropped, and where a
 //! container has published a port on another of its networks, packets from the second network go to its address there.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use cnm::{Hairpin, KernelError, Owner, Protocol, Publication, PublishedPort, SetMark};
 
+use super::flows::Redirection;
 use crate::firewall::iptables::{comment_of, deleted, quote};
 
 /// Where all published ports are listed.
@@ -110,6 +111,11 @@ impl Saved {
             }
         }
         found
+    }
+
+    /// Where an attachment's ports lead.
+    pub(super) fn redirections(&self, owner: &Owner) -> Vec<Redirection> {
+        self.rules_of(&chain_of(owner)).filter_map(|rule| redirection(rule)).collect()
     }
 
     /// Takes away a chain and what leads to it, by name alone; `None` when there is nothing.
@@ -263,14 +269,15 @@ impl<'a> Rules<'a> {
     }
 
     /// The script that makes them beside what there is, all or nothing.
-    pub(super) fn install(&self, there: &Saved) -> Result<String, KernelError> {
+    /// Gives also where the container's other networks lead the same ports.
+    pub(super) fn install(&self, there: &Saved) -> Result<(String, Vec<Redirection>), KernelError> {
         if let SetMark::Chain(name) = &self.publication.mark
             && !there.has_chain(name)
         {
             let words = "externalSetMarkChain must be there before; who makes it (kube-proxy: KUBE-MARK-MASQ)?";
             return Err(KernelError::new(format!("lead to chain {name} of table nat"), ENOENT, words));
         }
-        let again = self.meet_others(there)?;
+        let others = self.meet_others(there)?;
         let guards = self.guards().into_iter().filter(|rule| !there.raw.contains(rule));
         let raw: Vec<String> = guards.map(|rule| inserted(&rule)).collect();
         let new = |name: &&&str| !there.has_chain(name);
@@ -283,28 +290,30 @@ impl<'a> Rules<'a> {
         nat.extend(there.leading_to(&self.chain).map(|rule| deleted(rule)));
         nat.extend(self.own_rules());
         nat.extend(self.entries(None));
-        if let Some(device) = self.publication.device.as_deref().filter(|_| again) {
+        if let Some(device) = self.publication.device.as_deref().filter(|_| !others.is_empty()) {
             nat.extend(self.entries(Some(device)).iter().map(|rule| inserted(rule)));
         }
-        Ok(script("raw", &raw) + &script("nat", &nat))
+        Ok((script("raw", &raw) + &script("nat", &nat), others))
     }
 
-    /// Looks for who else has one of the ports: another container is an error; whether the same is there, by another of
-    /// its networks. Conditions may keep the two apart: nothing is refused where there are some.
-    fn meet_others(&self, there: &Saved) -> Result<bool, KernelError> {
+    /// Looks for who else has one of the ports: another container is an error; the same is there by another of its
+    /// networks. Conditions may keep the two apart: nothing is refused where there are some.
+    fn meet_others(&self, there: &Saved) -> Result<Vec<Redirection>, KernelError> {
         let ours = format!("id: {:?}", self.owner.container);
-        let mut again = false;
+        let mut others = Vec::new();
         for rule in there.rules_of(ENTRY) {
             let Some(chain) = target(rule).filter(|chain| *chain != self.chain) else { continue };
             let who = comment_of(rule).unwrap_or_default();
             let plain = is_plain(rule) && self.publication.conditions.is_empty();
             for port in self.ports() {
-                if !lists(rule, port) || !there.rules_of(chain).any(|rule| has(rule, port)) {
+                if !lists(rule, port) {
                     continue;
                 }
+                let met: Vec<Redirection> =
+                    there.rules_of(chain).filter_map(|rule| redirection(rule)).filter(|one| meets(one, port)).collect();
                 if who.ends_with(&ours) {
-                    again = true;
-                } else if plain {
+                    others.extend(met);
+                } else if plain && !met.is_empty() {
                     return Err(KernelError::new(
                         format!("publish port {port} of the host"),
                         EADDRINUSE,
@@ -317,7 +326,7 @@ impl<'a> Rules<'a> {
                 }
             }
         }
-        Ok(again)
+        Ok(others)
     }
 
     /// What of them is missing, for a person.
@@ -363,13 +372,22 @@ fn lists(rule: &str, port: &PublishedPort) -> bool {
     after(rule, "-p") == Some(port.protocol.as_str()) && listed.split(',').any(|text| text.parse() == Ok(port.port))
 }
 
-/// Whether a rule of somebody's chain redirects packets to a port.
-fn has(rule: &str, port: &PublishedPort) -> bool {
-    let host = after(rule, "-d").and_then(|text| text.split('/').next()?.parse::<IpAddr>().ok());
-    target(rule) == Some("DNAT")
-        && after(rule, "-p") == Some(port.protocol.as_str())
-        && after(rule, "--dport").is_some_and(|text| text.parse() == Ok(port.port))
-        && (host.is_none() || port.address().is_none() || host == port.address())
+/// What a rule of somebody's chain does, if it redirects.
+fn redirection(rule: &str) -> Option<Redirection> {
+    let protocol = after(rule, "-p")?;
+    let target: SocketAddr = after(rule, "--to-destination")?.parse().ok()?;
+    Some(Redirection {
+        protocol: [Protocol::Sctp, Protocol::Tcp, Protocol::Udp].into_iter().find(|one| one.as_str() == protocol)?,
+        port: after(rule, "--dport")?.parse().ok()?,
+        host: after(rule, "-d").and_then(|text| text.split('/').next()?.parse().ok()),
+        target: (target.ip(), target.port()),
+    })
+}
+
+/// Whether both want the same packets.
+fn meets(one: &Redirection, port: &PublishedPort) -> bool {
+    let everywhere = one.host.is_none() || port.address().is_none();
+    (one.protocol, one.port) == (port.protocol, port.port) && (everywhere || one.host == port.address())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod chains;
 mod conditional;
+mod flows;
 mod nftables;
 mod programs;
 mod reference;
@@ -12,6 +13,7 @@ use cnm::{Backend, Intent, KernelError, Owner, OwnerTag, Publication};
 
 use super::reference::iptables_tables;
 use super::{HostFirewall, legacy, together};
+use flows::Redirection;
 use programs::Suspects;
 
 /// What a backend is to publish.
@@ -33,19 +35,31 @@ impl HostFirewall {
         let by_nftables: Vec<&Publication> = publications(intents, Backend::Nftables).collect();
         if !by_nftables.is_empty() {
             let nft = self.working_nft()?;
-            nftables::install(nft, owner, intents)?;
+            let published = nftables::install(nft, owner, intents)?;
             conditional::install(nft, owner, &by_nftables)?;
+            let all: Vec<Redirection> = published.iter().map(Redirection::from).collect();
+            let own: Vec<Redirection> = by_nftables.into_iter().flat_map(Redirection::of).collect();
+            flows::arrived(&own, &all)?;
         }
-        publications(intents, Backend::Iptables).try_for_each(|publication| programs::install(owner, publication))
+        for publication in publications(intents, Backend::Iptables) {
+            let mut all = programs::install(owner, publication)?;
+            let own: Vec<Redirection> = Redirection::of(publication).collect();
+            all.extend(own.iter().cloned());
+            flows::arrived(&own, &all)?;
+        }
+        Ok(())
     }
 
     /// Takes away what the attachment has published, in every backend, and what the reference plugin has.
     pub(super) fn withdraw_ports(&mut self, owner: &Owner) -> Result<(), KernelError> {
-        let mut errors = Vec::new();
+        let (mut errors, mut gone) = (Vec::new(), Vec::new());
         let mut suspects = Suspects::default();
         match self.nft() {
             Ok(Some(nft)) => {
-                errors.extend(nftables::withdraw(nft, &owner.tag()).err());
+                match nftables::withdraw(nft, &owner.tag()) {
+                    Ok(entries) => gone.extend(entries.iter().map(Redirection::from)),
+                    Err(error) => errors.push(error),
+                }
                 match reference::find(nft, owner) {
                     Ok(found) => {
                         suspects.nft = found.iptables;
@@ -59,7 +73,8 @@ impl HostFirewall {
         }
         let chain = chains::chain_of(owner);
         suspects.legacy = [false, true].map(|v6| legacy::has_chain(v6, "nat", &chain));
-        errors.extend(programs::remove(owner, suspects));
+        errors.extend(programs::remove(owner, suspects, &mut gone));
+        errors.extend(flows::left(&gone).err());
         together(errors)
     }
 
@@ -70,12 +85,15 @@ impl HostFirewall {
         keep: &dyn Fn(&OwnerTag) -> bool,
         keep_container: &dyn Fn(&str) -> bool,
     ) -> Result<(), KernelError> {
-        let mut errors = Vec::new();
+        let (mut errors, mut gone) = (Vec::new(), Vec::new());
         let mut suspects =
             Suspects { legacy: [false, true].map(|v6| legacy::has_table(v6, "nat")), ..Suspects::default() };
         match self.nft() {
             Ok(Some(nft)) => {
-                errors.extend(nftables::collect(nft, network, keep).err());
+                match nftables::collect(nft, network, keep) {
+                    Ok(entries) => gone.extend(entries.iter().map(Redirection::from)),
+                    Err(error) => errors.push(error),
+                }
                 match iptables_tables(nft) {
                     Ok((v4, v6)) => suspects.nft = [v4, v6],
                     Err(error) => errors.push(error),
@@ -84,7 +102,8 @@ impl HostFirewall {
             Ok(None) => {}
             Err(error) => errors.push(error),
         }
-        errors.extend(programs::collect(network, keep_container, suspects));
+        errors.extend(programs::collect(network, keep_container, suspects, &mut gone));
+        errors.extend(flows::left(&gone).err());
         together(errors)
     }
 

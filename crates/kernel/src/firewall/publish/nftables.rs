@@ -136,16 +136,19 @@ fn difference(nft: &mut Nft, before: Vec<Element>, after: Vec<Element>) -> Resul
     Ok(steps)
 }
 
-/// Publishes what the intents say. Nothing is looked at when they publish nothing.
-pub(super) fn install(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
+/// Publishes what the intents say, and tells everything that is published at the same ports then. Nothing is looked at
+/// when they publish nothing.
+pub(super) fn install(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Result<Vec<Entry>, KernelError> {
     let wanted = Entry::of(owner, intents);
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let mut published = Vec::new();
     let tag = owner.tag();
     let numbers: Vec<Number> = wanted.iter().map(|entry| entry.number).collect::<BTreeSet<_>>().into_iter().collect();
     for some in numbers.chunks(CHUNK) {
         let some: BTreeSet<Number> = some.iter().copied().collect();
+        let mut there = Entries::new();
         transact(nft, |nft| {
             let mut seen = look(nft, &tag, &some)?;
             if seen.noted.iter().any(|noted| !numbers.contains(noted)) {
@@ -163,10 +166,12 @@ pub(super) fn install(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Resul
             noted.extend(new);
             let mut steps = if seen.base { Vec::new() } else { create() };
             steps.extend(difference(nft, before, all_elements(&after, &tag, &noted))?);
+            there = after;
             Ok((Some(seen.generation), steps))
         })?;
+        published.extend(there.into_values().flatten());
     }
-    Ok(())
+    Ok(published)
 }
 
 /// Puts what is wanted of a port into its list, in place of what the attachment had before.
@@ -198,11 +203,14 @@ fn taken(entry: &Entry, holder: &Entry) -> KernelError {
     )
 }
 
-/// Takes away what an attachment has published. Whether there is anything is one question.
-pub(super) fn withdraw(nft: &mut Nft, tag: &OwnerTag) -> Result<(), KernelError> {
+/// Takes away what an attachment has published, and tells what that was. Whether there is anything is one question.
+pub(super) fn withdraw(nft: &mut Nft, tag: &OwnerTag) -> Result<Vec<Entry>, KernelError> {
     let mut left = true;
+    let mut withdrawn = Vec::new();
     while left {
+        let mut gone = Vec::new();
         transact(nft, |nft| {
+            gone.clear();
             let Seen { mut noted, conditional, generation, .. } = look(nft, tag, &BTreeSet::new())?;
             let all = noted.clone();
             let some: BTreeSet<Number> = noted.drain(noted.len().saturating_sub(CHUNK)..).collect();
@@ -219,26 +227,35 @@ pub(super) fn withdraw(nft: &mut Nft, tag: &OwnerTag) -> Result<(), KernelError>
             }
             let before = all_elements(&seen.entries, tag, &all);
             let mut after = seen.entries;
-            after.values_mut().for_each(|list| list.retain(|entry| !entry.is_of(tag)));
+            after.values_mut().for_each(|list| gone.extend(list.extract_if(.., |entry| entry.is_of(tag))));
             let mut steps = difference(nft, before, all_elements(&after, tag, &noted))?;
             if conditional && !left {
                 steps.extend(conditional::remove(nft, tag)?);
             }
             Ok((Some(seen.generation), steps))
         })?;
+        withdrawn.append(&mut gone);
     }
-    Ok(())
+    Ok(withdrawn)
 }
 
-/// Takes away what attachments of a network have published that `keep` refuses.
-pub(super) fn collect(nft: &mut Nft, network: &str, keep: &dyn Fn(&OwnerTag) -> bool) -> Result<(), KernelError> {
+/// Takes away what attachments of a network have published that `keep` refuses, and tells what that was.
+pub(super) fn collect(
+    nft: &mut Nft,
+    network: &str,
+    keep: &dyn Fn(&OwnerTag) -> bool,
+) -> Result<Vec<Entry>, KernelError> {
     let network = OwnerTag::of_network(network);
     let notes = nft.elements(&PUBLISHERS)?;
     let mut doomed: Vec<OwnerTag> = notes.iter().filter_map(author).collect();
     doomed.retain(|tag| tag.network == network && !keep(tag));
     doomed.sort_by(|one, two| one.endpoint.cmp(&two.endpoint));
     doomed.dedup();
-    doomed.iter().try_for_each(|tag| withdraw(nft, tag))
+    let mut withdrawn = Vec::new();
+    for tag in &doomed {
+        withdrawn.append(&mut withdraw(nft, tag)?);
+    }
+    Ok(withdrawn)
 }
 
 /// What is missing or different of what the intents publish.

@@ -1,9 +1,12 @@
 //! Runs iptables for published ports: one look and at most one change for each family. The look cannot be spared: a port
 //! may be another container's. The caller holds the host's lock alone.
 
+use std::cell::RefCell;
+
 use cnm::{KernelError, Owner, Publication};
 
 use super::chains::{Rules, Saved};
+use super::flows::Redirection;
 use crate::firewall::programs::{Program, TRIES, Variant, locked};
 
 /// Which iptables have something to look at: IPv4, IPv6.
@@ -37,11 +40,18 @@ fn transact(plan: &dyn Fn() -> Result<Option<String>, KernelError>, program: Pro
     result
 }
 
-/// Publishes.
-pub(super) fn install(owner: &Owner, publication: &Publication) -> Result<(), KernelError> {
+/// Publishes, and tells where the container's other networks lead the same ports.
+pub(super) fn install(owner: &Owner, publication: &Publication) -> Result<Vec<Redirection>, KernelError> {
     let program = Program { variant: Variant::Plain, v6: publication.target.addr().is_ipv6() };
     let rules = Rules::new(owner, publication);
-    transact(&|| rules.install(&Saved::read(&program.save_all()?)).map(Some), program)
+    let others = RefCell::default();
+    let plan = || {
+        let (script, met) = rules.install(&Saved::read(&program.save_all()?))?;
+        others.replace(met);
+        Ok(Some(script))
+    };
+    transact(&plan, program)?;
+    Ok(others.into_inner())
 }
 
 /// What is missing.
@@ -50,25 +60,41 @@ pub(super) fn drift(owner: &Owner, publication: &Publication) -> Result<Vec<Stri
     Ok(Rules::new(owner, publication).missing(&Saved::read(&program.save_all()?)))
 }
 
-/// Takes away what an attachment has published, by name alone.
-pub(super) fn remove(owner: &Owner, suspects: Suspects) -> Vec<KernelError> {
-    let each = |program: Program| transact(&|| Ok(Saved::read(&program.save("nat")?).remove(owner)), program).err();
-    suspects.programs().filter_map(each).collect()
+/// Takes away what an attachment has published, by name alone, and adds to `gone` what that was.
+pub(super) fn remove(owner: &Owner, suspects: Suspects, gone: &mut Vec<Redirection>) -> Vec<KernelError> {
+    suspects.programs().filter_map(|program| remove_by(program, owner, gone).err()).collect()
+}
+
+fn remove_by(program: Program, owner: &Owner, gone: &mut Vec<Redirection>) -> Result<(), KernelError> {
+    let found = RefCell::default();
+    let plan = || {
+        let saved = Saved::read(&program.save("nat")?);
+        let script = saved.remove(owner);
+        if script.is_some() {
+            found.replace(saved.redirections(owner));
+        }
+        Ok(script)
+    };
+    transact(&plan, program)?;
+    gone.append(&mut found.into_inner());
+    Ok(())
 }
 
 /// Takes away what containers of a network have published that `keep` refuses.
-pub(super) fn collect(network: &str, keep: &dyn Fn(&str) -> bool, suspects: Suspects) -> Vec<KernelError> {
+pub(super) fn collect(
+    network: &str,
+    keep: &dyn Fn(&str) -> bool,
+    suspects: Suspects,
+    gone: &mut Vec<Redirection>,
+) -> Vec<KernelError> {
     let mut errors = Vec::new();
     for program in suspects.programs() {
         match program.save("nat") {
             Err(error) => errors.push(error),
             Ok(text) => {
-                let gone =
-                    Saved::read(&text).attachments(network).into_iter().filter(|(container, _)| !keep(container));
-                for (container, _) in gone {
-                    let owner = Owner::new(network, container, "");
-                    let plan = || Ok(Saved::read(&program.save("nat")?).remove(&owner));
-                    errors.extend(transact(&plan, program).err());
+                let all = Saved::read(&text).attachments(network).into_iter();
+                for (container, _) in all.filter(|(container, _)| !keep(container)) {
+                    errors.extend(remove_by(program, &Owner::new(network, container, ""), gone).err());
                 }
             }
         }

@@ -74,7 +74,7 @@ fn rules_are_those_of_the_reference() {
     let (owner, publication) = (Owner::new("web", "c0ffee", "eth0"), publication("10.1.2.2/24"));
     let rules = Rules::new(&owner, &publication);
     let there = Saved::read(REFERENCE);
-    let ours = saved(&rules.install(&Saved::default()).unwrap());
+    let ours = saved(&rules.install(&Saved::default()).unwrap().0);
     let sorted = |mut rules: Vec<String>| {
         rules.sort();
         rules
@@ -106,13 +106,13 @@ fn another_container_is_refused_and_another_network_of_the_same_comes_nearer() {
     let error = Rules::new(&other, &publication).install(&there).unwrap_err().to_string();
     assert!(error.contains("port 8080/tcp") && error.contains(r#"name: "web" id: "c0ffee""#), "{error}");
     let same = Owner::new("db", "c0ffee", "eth1");
-    let script = Rules::new(&same, &publication).install(&there).unwrap();
+    let script = Rules::new(&same, &publication).install(&there).unwrap().0;
     assert_eq!(script.matches("\n-I CNI-HOSTPORT-DNAT 1 -i cni0 -p ").count(), 3, "{script}");
     // Another address of the host is another port; a condition may keep the two apart.
     let elsewhere = Publication { ports: vec![port(Protocol::Udp, Some("192.0.2.2"), 53, 53)], ..publication.clone() };
     Rules::new(&other, &elsewhere).install(&there).unwrap();
     let conditional = Publication { conditions: ["!", "-s", "10.0.0.0/8"].map(str::to_owned).to_vec(), ..publication };
-    let script = Rules::new(&other, &conditional).install(&there).unwrap();
+    let script = Rules::new(&other, &conditional).install(&there).unwrap().0;
     assert!(script.contains("--dports 8080 ! -s 10.0.0.0/8 -j CNI-DN-"), "{script}");
 }
 
@@ -120,23 +120,23 @@ fn another_container_is_refused_and_another_network_of_the_same_comes_nearer() {
 fn other_switches() {
     let owner = Owner::new("web", "c0ffee", "eth0");
     let all = Publication { masquerade: Hairpin::Everybody, mark: SetMark::Bit(31), ..publication("10.1.2.2/24") };
-    let script = Rules::new(&owner, &all).install(&Saved::default()).unwrap();
+    let script = Rules::new(&owner, &all).install(&Saved::default()).unwrap().0;
     assert!(script.contains("-p tcp -m tcp --dport 8080 -j CNI-HOSTPORT-SETMARK\n"), "{script}");
     assert!(script.contains("0x80000000/0x80000000") && !script.contains("127.0.0.1"), "{script}");
     let none = Publication { masquerade: Hairpin::Nobody, ..publication("10.1.2.2/24") };
-    let script = Rules::new(&owner, &none).install(&Saved::default()).unwrap();
+    let script = Rules::new(&owner, &none).install(&Saved::default()).unwrap().0;
     assert!(!script.contains("MASQ") && !script.contains("MARK") && !script.contains("*raw"), "{script}");
     let external = Publication { mark: SetMark::Chain("KUBE-MARK-MASQ".into()), ..publication("10.1.2.2/24") };
     let error = Rules::new(&owner, &external).install(&Saved::default()).unwrap_err().to_string();
     assert!(error.contains("KUBE-MARK-MASQ") && error.contains("externalSetMarkChain"), "{error}");
     let there = Saved { chains: vec!["KUBE-MARK-MASQ".into()], ..Saved::default() };
-    let script = Rules::new(&owner, &external).install(&there).unwrap();
+    let script = Rules::new(&owner, &external).install(&there).unwrap().0;
     assert!(script.contains("--dport 8080 -j KUBE-MARK-MASQ\n") && !script.contains("CNI-HOSTPORT-MASQ"), "{script}");
     let many = Publication {
         ports: (1..=31).map(|number| port(Protocol::Tcp, None, number, 80)).collect(),
         ..publication("fd00:1::2/64")
     };
-    let script = Rules::new(&owner, &many).install(&Saved::default()).unwrap();
+    let script = Rules::new(&owner, &many).install(&Saved::default()).unwrap().0;
     assert_eq!(script.matches("-m multiport").count(), 3, "{script}");
     assert!(script.contains("-j DNAT --to-destination [fd00:1::2]:80\n") && !script.contains("127.0.0"), "{script}");
 }
