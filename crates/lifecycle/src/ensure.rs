@@ -107,7 +107,11 @@ impl<K: Kernel> Converger<'_, K> {
             None => 0,
         };
         satisfies(&link, &wanted, Place::Host, beneath).map_err(|difference| {
+            let made = link.group == shared_group(network);
+            let advice =
+                format!("if that is how it should be, remove it with: ip link del {}; ADD makes it anew", spec.name);
             Error::config(format!("{:?} already exists but {}", spec.name, difference.difference))
+                .with_details(if made { advice } else { String::new() })
         })?;
         let index = LinkName::Index(link.index);
         if spec.promisc && !link.promisc {

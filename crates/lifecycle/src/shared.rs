@@ -43,10 +43,31 @@ fn has_endpoint<K: Kernel>(k: &mut K, network: &str, members: &Members) -> Resul
 /// The caller holds the host's lock alone and has seen nobody.
 fn release<K: Kernel>(k: &mut K, network: &str, shared: &Network) -> Result<(), Error> {
     let mut failures = Failures::default();
+    match (shared.lifetime, &shared.members) {
+        (Lifetime::Stays, _) => failures.add(k.firewall().release(network).map_err(kernel)),
+        (Lifetime::LastEndpoint, Members::Ports { .. }) => return release_whole(k, network),
+        (Lifetime::LastEndpoint, Members::Untraceable | Members::Elsewhere { .. }) => {
+            failures.add(k.firewall().release(network).map_err(kernel));
+            failures.add(delete_unused(k, network, &shared.resources));
+        }
+    }
+    failures.verdict()
+}
+
+/// Everything that we made for the network, whatever the configuration calls it today; unless an endpoint is left on a
+/// bridge that it named before.
+fn release_whole<K: Kernel>(k: &mut K, network: &str) -> Result<(), Error> {
+    let links = k.links(Place::Host, 0).map_err(kernel)?;
+    if links.iter().any(|link| link.group == network_group(network)) {
+        return Ok(());
+    }
+    let mut failures = Failures::default();
     failures.add(k.firewall().release(network).map_err(kernel));
-    match shared.lifetime {
-        Lifetime::Stays => {}
-        Lifetime::LastEndpoint => failures.add(delete_unused(k, network, &shared.resources)),
+    let ours = links.iter().filter(|link| is_ours(link, network));
+    let (bridges, others): (Vec<&Link>, Vec<&Link>) = ours.partition(|link| link.kind == "bridge");
+    failures.add(delete_all(k, &others));
+    for bridge in bridges {
+        failures.add(delete_unused_bridge(k, network, bridge));
     }
     failures.verdict()
 }

@@ -28,6 +28,10 @@ impl Conf {
         let conf = request.conf();
         let vni = conf.number("vni", 1..=0x00ff_ffff_u32)?;
         let vni = vni.ok_or_else(|| conf.missing("vni", "expected the network's number, the same on all hosts"))?;
+        let bridge = Bridge::named(request, context, &format!("ov{vni}"))?;
+        if let Command::Del | Command::Gc | Command::Version = request.command {
+            return Ok(Self::to_be_removed(vni, bridge));
+        }
         let port = conf.number("port", 1..=u16::MAX)?.unwrap_or(PORT);
         for key in ["vlan", "vlanTrunk", "promiscMode"] {
             if conf.get(key)?.is_some_and(|node| !node.is_null()) {
@@ -35,24 +39,22 @@ impl Conf {
                     .with_details("an overlay is one network without VLANs; use another vni instead"));
             }
         }
-        let bridge = Bridge::named(request, context, &format!("ov{vni}"))?;
-        let (wish, peers) = (Wish::parse(&conf)?, Peers::parse(request)?);
-        let (underlay, peers) = match request.command {
-            // What is removed is found by name; the underlay may be gone.
-            Command::Del | Command::Gc | Command::Version => (Underlay::unknown(), peers),
-            Command::Add | Command::Check | Command::Status => wish.find(request, context.host, peers)?,
-        };
-        let bridge = match request.command {
-            Command::Del | Command::Gc | Command::Version => bridge,
-            Command::Add | Command::Check | Command::Status => {
-                let mtu = mtu(request, bridge.mtu(), underlay)?;
-                bridge.with_mtu(Some(mtu))
-            }
-        };
+        let wish = Wish::parse(&conf)?;
+        let (underlay, peers) = wish.find(request, context.host, Peers::parse(request)?)?;
+        let mtu = mtu(request, bridge.mtu(), underlay)?;
+        let bridge = bridge.with_mtu(Some(mtu));
         let Underlay { local, device, .. } = underlay;
         let learning = !peers.all_known();
         let vxlan = Vxlan { vni, port, local, group: peers.group(), underlay: device, learning };
         Ok(Self { bridge, vxlan, peers, underlay: wish.device })
+    }
+
+    /// What is removed is found by names alone: the underlay may be gone, and what became wrong in a configuration must not
+    /// keep it.
+    fn to_be_removed(vni: u32, bridge: Bridge) -> Self {
+        let local = std::net::Ipv4Addr::UNSPECIFIED.into();
+        let vxlan = Vxlan { vni, port: PORT, local, group: None, underlay: 0, learning: true };
+        Self { bridge, vxlan, peers: Peers::Flood(Vec::new()), underlay: None }
     }
 
     /// Name of the VXLAN device.

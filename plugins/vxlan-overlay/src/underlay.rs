@@ -22,13 +22,6 @@ pub(crate) struct Underlay {
     pub(crate) room: Option<u32>,
 }
 
-impl Underlay {
-    /// Nobody has looked.
-    pub(crate) const fn unknown() -> Self {
-        Self { local: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), device: 0, room: None }
-    }
-}
-
 /// What the outer headers take: Ethernet, VXLAN, UDP, and IPv4 or IPv6 without options, bytes.
 pub(crate) const fn overhead(local: IpAddr) -> u32 {
     if local.is_ipv4() { 14 + 8 + 8 + 20 } else { 14 + 8 + 8 + 40 }

@@ -41,6 +41,21 @@ fn a_device_with_other_parameters_is_refused_and_the_error_says_what_differs() {
     site.is_again(&before);
 }
 
+/// The host has another address now: the error says how to go on, and that works.
+#[test]
+fn a_device_of_ours_that_the_host_has_outgrown() {
+    let site = Site::new();
+    let (_one, _) = site.attach(&blue(), "one");
+    site.run("ip addr add 192.0.2.77/24 dev up0");
+    let two = site.sandbox("two");
+    let moved = blue().with("local", "192.0.2.77");
+    site.add(&moved, &two).fails_with(7, &["has local address 192.0.2.1, not 192.0.2.77", "ip link del vx42"]);
+    site.run("ip link del vx42");
+    site.add(&moved, &two).succeeds();
+    assert_eq!(vxlan(&site, "vx42")["local"], "192.0.2.77");
+    assert_eq!(site.link("vx42").master.as_deref(), Some("ov42"));
+}
+
 #[test]
 fn somebody_s_bridge_and_vxlan_serve_and_stay() {
     let site = Site::new();

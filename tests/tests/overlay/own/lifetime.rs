@@ -54,6 +54,42 @@ fn del_needs_no_underlay() {
     assert!(!site.has_link("ov42"));
 }
 
+/// What became wrong in a configuration must not keep what it made.
+#[test]
+fn del_and_gc_of_a_configuration_that_became_wrong() {
+    let wrong = [
+        world().with("peers", "everybody").with("group", "239.1.1.1"),
+        world().without("underlay"),
+        world().with("underlay", "up9").with("mtu", 9000),
+        world().with("vlan", 5).with("port", 0),
+    ];
+    for conf in wrong {
+        for verb in ["DEL", "GC"] {
+            let site = Site::new();
+            let (one, _) = site.attach(&world(), "one");
+            match verb {
+                "DEL" => site.del(&conf, &one).succeeds_silently(),
+                _ => site.gc(&conf).succeeds_silently(),
+            }
+            assert!(!one.has_link("eth0") && !site.has_link("ov42") && !site.has_link("vx42"), "{verb} {conf}");
+        }
+    }
+}
+
+/// Devices under the names that the configuration had before are ours, too; and they stay while an endpoint is on them.
+#[test]
+fn a_vni_that_has_changed_since() {
+    let site = Site::new();
+    let (one, _) = site.attach(&world(), "one");
+    let (two, second) = site.attach(&world(), "two");
+    let changed = world().with("vni", 43).with("bridge", "br-new");
+    site.del(&changed, &one).succeeds_silently();
+    site.check(&world().after(second.json()), &two).succeeds_silently();
+    site.del(&changed, &two).succeeds_silently();
+    assert!(!site.has_link("ov42") && !site.has_link("vx42"));
+    assert_eq!(site.ruleset().plain_chains(), Vec::<String>::new());
+}
+
 #[test]
 fn gc_takes_the_dead_and_with_the_last_of_them_the_network() {
     let site = Site::new();
