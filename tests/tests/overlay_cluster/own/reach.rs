@@ -1,6 +1,6 @@
 //! Five hosts, two networks: any to any.
 
-use cnm_tests::cluster::{Cluster, Family, Overlay, Plan};
+use cnm_tests::cluster::{Cluster, Family, MOST_HOSTS, Overlay, Plan};
 
 use serde_json::json;
 
@@ -25,6 +25,18 @@ fn five_hosts_and_two_networks_over_ipv6() {
     let blue = blue().over(Family::V6).everywhere(&cluster);
     all_reach_all(&web);
     all_reach_all(&blue);
+}
+
+#[test]
+fn as_many_hosts_as_the_rig_has() {
+    let cluster = Cluster::of(MOST_HOSTS);
+    let containers = world().everywhere(&cluster);
+    let (last, source) = containers.last().expect("25 containers");
+    let echo = last.echo();
+    for (container, result) in containers.iter().filter(|(container, _)| container.id() != last.id()) {
+        assert_eq!(container.is_seen_as(source.ip(), &echo), result.ip());
+        last.reaches(result.ip());
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The overlay is as fast as what a person makes with `ip`.
 //!
 //! Clocks lie on a busy machine, so there are two witnesses: what decides a packet's way through the kernel (offloads,
-//! segment sizes, number of packets) must be equal, and of many short runs, taken in turn, the best may differ by 5 %.
+//! segment sizes, number of packets) must be equal, and of many short runs, taken in turn, the best may differ by 5 %. The
+//! runs go before whatever else the machine does.
 
 use std::net::IpAddr;
 
@@ -10,8 +11,8 @@ use cnm_tests::{Namespace, Sandbox};
 use serde_json::Value;
 
 /// How many runs each has, at least and at most.
-const FEWEST: usize = 6;
-const ROUNDS: usize = 60;
+const FEWEST: usize = 10;
+const ROUNDS: usize = 100;
 
 /// Two containers on two hosts.
 struct Pair {
@@ -105,22 +106,19 @@ fn packets(cluster: &Cluster) -> u64 {
     list[0]["stats64"]["tx"]["packets"].as_u64().expect("a counter")
 }
 
-/// Runs in turn, until either the best or the upper quartile of ours is close to theirs, or for long: whoever else
-/// works on the machine can make a run slower, never faster.
+/// Runs in turn, until the best of ours is close to the best of theirs, or for long: whoever else works on the machine
+/// can make a run slower, never faster.
 #[track_caller]
 fn as_fast(ours: &Pair, theirs: &Pair, underlay: Family) {
-    let mut rates = [Vec::new(), Vec::new()];
+    let mut best = [0.0_f64; 2];
     for round in 1..=ROUNDS {
-        for (pair, rates) in [ours, theirs].into_iter().zip(&mut rates) {
-            rates.push(pair.sends("--bytes 256M").0);
-            rates.sort_by(f64::total_cmp);
+        for (pair, best) in [ours, theirs].into_iter().zip(&mut best) {
+            *best = best.max(pair.sends("--bytes 256M").0);
         }
-        let [ours, theirs] = &rates;
-        let close = |at: usize| ours[at] >= 0.95 * theirs[at];
-        if round >= FEWEST && (close(round - 1) || close(round * 3 / 4)) {
+        if round >= FEWEST && best[0] >= 0.95 * best[1] {
             return;
         }
     }
-    let [ours, theirs] = rates.map(|rates| (rates[ROUNDS - 1] / 1e9, rates[ROUNDS * 3 / 4] / 1e9));
-    panic!("best run and upper quartile over {underlay}, Gbit/s: the overlay {ours:.2?}, by hand {theirs:.2?}");
+    let [ours, theirs] = best.map(|rate| rate / 1e9);
+    panic!("over {underlay} the overlay carries {ours:.2} Gbit/s, a network made by hand {theirs:.2}");
 }
