@@ -37,6 +37,7 @@ mod ordeal;
 mod outcome;
 mod portrait;
 mod process;
+mod queues;
 mod routes;
 mod sandbox;
 mod snapshot;

@@ -53,6 +53,13 @@ impl Snapshot {
         self
     }
 
+    /// With one more entry, or another value of one.
+    #[must_use]
+    pub fn and(mut self, key: &str, value: &str) -> Self {
+        self.0.insert(key.into(), value.into());
+        self
+    }
+
     /// All entries.
     #[must_use]
     pub fn entries(&self) -> &BTreeMap<String, String> {
@@ -110,6 +117,9 @@ fn look(namespace: &Namespace, state: &mut BTreeMap<String, String>) {
     for route in namespace.routes_of("all").iter().filter(|route| !derived(route)) {
         let key = format!("{place} route {}", steady(&route.json));
         *state.entry(key).or_default() += "I";
+    }
+    for (key, value) in namespace.all_disciplines() {
+        state.insert(format!("{place} discipline {key}"), value);
     }
     for family in ["-4", "-6"] {
         let rules = namespace.json(&format!("ip -j {family} rule show"));

@@ -11,8 +11,12 @@ use crate::Owner;
 const TICKS_IN_8_US: u64 = 125;
 /// The same for a second.
 const TICKS_PER_SECOND: u64 = 15_625_000;
-/// The longest burst that the kernel keeps is 2^32 - 1 ns (`tbf_change`), in ticks.
+/// The longest burst of kernels that keep it in 32 bits of nanoseconds, in ticks.
 const LONGEST_BUFFER: u32 = u32::MAX >> 6;
+/// go-cni's burst, 2^32 - 1 bits: nobody has said one.
+const UNSAID: u32 = u32::MAX / 8;
+/// A bucket of fewer bytes does not let the largest packets pass (64 KiB before segmentation).
+const LARGEST_PACKET: u64 = 65_536;
 /// How long a packet may wait beside the time that a burst takes: the reference's 25 ms, as a fraction of a second.
 const WAITS_PER_SECOND: u64 = 40;
 /// What passes unlimited in the reference's class for it, bytes per second.
@@ -32,16 +36,37 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// The bucket that the kernel makes of it.
+    /// The bucket that the kernel makes of it: the reference's, with two exceptions. A burst that nobody has said is one
+    /// second's worth; the reference's is half a gigabyte, and so is then its queue, which takes minutes to pass. And
+    /// where the reference's number for the buffer exceeds 32 bits and wraps to almost nothing, it is the largest.
     #[must_use]
     pub fn bucket(self) -> Bucket {
-        let buffer = u32::try_from(self.ticks()).unwrap_or(u32::MAX).min(LONGEST_BUFFER);
-        // A burst that the bucket does not hold would only lengthen the queue: go-cni's "unlimited" one, half a
-        // gigabyte, to minutes.
-        let held = self.rate.saturating_mul(u64::from(LONGEST_BUFFER)) / TICKS_PER_SECOND;
-        let burst = if self.is_cut() { held } else { self.burst.into() };
-        let limit = (self.rate / WAITS_PER_SECOND).saturating_add(burst);
-        Bucket { rate: self.rate, limit: u32::try_from(limit).unwrap_or(u32::MAX), buffer }
+        let second = u32::try_from(self.rate).unwrap_or(UNSAID);
+        let wish = if self.burst == UNSAID { Self { burst: second.min(UNSAID), ..self } } else { self };
+        let bucket = wish.reference_bucket();
+        let holds = self.rate.saturating_mul(bucket.buffer.into()) / TICKS_PER_SECOND;
+        if wish.is_wrapped() && holds < LARGEST_PACKET {
+            return Bucket { buffer: u32::MAX, ..bucket };
+        }
+        bucket
+    }
+
+    /// The reference's numbers, computed in 32 bits as there.
+    fn reference_bucket(self) -> Bucket {
+        let microseconds = self.microseconds() as u32;
+        let buffer = (u64::from(microseconds) * TICKS_IN_8_US / 8) as u32;
+        let limit = ((self.rate / WAITS_PER_SECOND) as u32).wrapping_add(self.burst);
+        Bucket { rate: self.rate, limit, buffer }
+    }
+
+    /// The time that a burst takes.
+    fn microseconds(self) -> u64 {
+        u64::from(self.burst) * 1_000_000 / self.rate.max(1)
+    }
+
+    /// Whether that time is more than 32 bits of ticks.
+    fn is_wrapped(self) -> bool {
+        self.microseconds().saturating_mul(TICKS_IN_8_US) / 8 > u32::MAX.into()
     }
 
     /// Whether the bucket holds a byte: one that holds nothing is refused by the kernel.
@@ -50,33 +75,20 @@ impl RateLimit {
         self.rate.saturating_mul(u64::from(self.bucket().buffer)) >= TICKS_PER_SECOND
     }
 
-    /// Whether the kernel keeps less than the whole burst.
-    fn is_cut(self) -> bool {
-        self.ticks() > LONGEST_BUFFER.into()
-    }
-
-    /// The time that a burst takes, in ticks, truncated as the reference does: first to whole microseconds.
-    fn ticks(self) -> u64 {
-        let microseconds = u64::from(self.burst) * 1_000_000 / self.rate.max(1);
-        microseconds.saturating_mul(TICKS_IN_8_US) / 8
-    }
-
-    /// Whether `have` is this limit, in our numbers or the reference's, whose length of the queue is computed in 32 bits.
+    /// Whether `have` is this limit, in our numbers or the reference's.
     ///
     /// # Errors
     /// What differs.
     pub fn accepts(self, have: &Bucket) -> Result<(), String> {
-        let want = self.bucket();
-        let queue = (self.rate / WAITS_PER_SECOND) as u32;
-        let theirs = queue.wrapping_add(self.burst);
+        let (want, theirs) = (self.bucket(), self.reference_bucket());
         if have.rate != want.rate {
             return Err(format!("has the rate {}, not {} bytes per second", have.rate, want.rate));
         }
-        if have.limit != want.limit && have.limit != theirs {
+        if have.limit != want.limit && have.limit != theirs.limit {
             return Err(format!("has the limit {}, not {} bytes", have.limit, want.limit));
         }
-        // Where the reference's number for the buffer wraps nobody can tell what it asked for.
-        if have.buffer != want.buffer && !self.is_cut() {
+        let cut = |buffer: u32| have.buffer == buffer || have.buffer == buffer.min(LONGEST_BUFFER);
+        if !cut(want.buffer) && !cut(theirs.buffer) {
             return Err(format!("has the buffer {}, not {} ticks", have.buffer, want.buffer));
         }
         Ok(())
@@ -270,21 +282,25 @@ mod tests {
         }
     }
 
+    /// 10 Mbit/s with go-cni's burst, and with CRI-O's: (2^32 - 1) * 8 - 1 bits.
     #[test]
-    fn a_burst_beyond_what_the_kernel_keeps_is_cut_and_so_is_the_queue() {
-        // go-cni's and CRI-O's "unlimited".
-        for burst in [4_294_967_295u64 / 8, (4_294_967_295 * 8 - 1) / 8] {
-            let limit = RateLimit { rate: 1_250_000, burst: u32::try_from(burst).unwrap() };
-            let bucket = limit.bucket();
-            assert_eq!(bucket.buffer, 67_108_863);
-            assert_eq!(bucket.limit, 31_250 + 5_368_709);
-            // What the reference writes, and what the kernel then shows.
-            let theirs = Bucket { limit: 31_250u32.wrapping_add(limit.burst), ..bucket };
-            assert_eq!(limit.accepts(&theirs), Ok(()));
-        }
-        // Where the reference's number wraps to almost nothing ours does not.
-        let unlucky = RateLimit { rate: 1_953_124, burst: 536_870_911 };
-        assert_eq!(unlucky.bucket().buffer, 67_108_863);
+    fn a_burst_that_nobody_has_said_is_a_second_s_worth() {
+        let go_cni = RateLimit { rate: 1_250_000, burst: 536_870_911 };
+        assert_eq!(go_cni.bucket(), Bucket { rate: 1_250_000, limit: 31_250 + 1_250_000, buffer: 15_625_000 });
+        let theirs = Bucket { rate: 1_250_000, limit: 536_902_161, buffer: 2_415_919_079 };
+        assert_eq!(go_cni.accepts(&theirs), Ok(()));
+        let cri_o = RateLimit { rate: 1_250_000, burst: 4_294_967_294 };
+        assert_eq!(cri_o.bucket(), Bucket { rate: 1_250_000, limit: 31_248, buffer: 2_147_483_619 });
+    }
+
+    #[test]
+    fn a_number_that_wraps_to_almost_nothing_is_the_largest() {
+        let unlucky = RateLimit { rate: 1_953_124, burst: 536_870_910 };
+        assert!(unlucky.reference_bucket().buffer < 3000);
+        assert_eq!(unlucky.bucket().buffer, u32::MAX);
+        // What is small because it is asked for stays.
+        assert_eq!(RateLimit { rate: 12_500_000_000, burst: 1_500 }.bucket().buffer, 0);
+        assert!(!RateLimit { rate: 12_500_000_000, burst: 1_500 }.passes_anything());
     }
 
     #[test]
