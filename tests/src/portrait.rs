@@ -78,7 +78,11 @@ impl Names {
             // Indexes repeat among namespaces, so a link's other end is told by namespace and index.
             let id = ids.as_array().into_iter().flatten().find(|id| id["nsid"] == link.json["link_netnsid"]);
             let user = id.and_then(|id| sandboxes.iter().find(|sandbox| id["name"] == sandbox.name()));
-            let name = user.map_or_else(|| link.name.clone(), |user| format!("<host end of {}>", user.name()));
+            let name = user.map(|user| format!("<host end of {}>", user.name()));
+            // A pair on the host: the end of a random name is known by the other's.
+            let twin = || link.json["link"].as_str().filter(|twin| link.kind == "veth" && !twin.starts_with("veth"));
+            let name = name.or_else(|| twin().map(|twin| format!("<other end of {twin}>")));
+            let name = name.unwrap_or_else(|| link.name.clone());
             if name != link.name {
                 self.0.push((link.name.clone(), name.clone()));
             }

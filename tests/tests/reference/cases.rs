@@ -68,11 +68,11 @@ fn wire() -> Conf {
     Conf::bridge("web")
 }
 
-fn lan() -> Conf {
+pub(crate) fn lan() -> Conf {
     wire().subnet("10.1.2.0/24")
 }
 
-fn dual() -> Conf {
+pub(crate) fn dual() -> Conf {
     lan().subnet("fd00:1:2::/64")
 }
 

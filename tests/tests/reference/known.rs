@@ -24,7 +24,7 @@ impl Known {
     }
 }
 
-const fn known(key: &'static str, reason: &'static str) -> Known {
+pub(crate) const fn known(key: &'static str, reason: &'static str) -> Known {
     Known { key, reason }
 }
 
