@@ -1,7 +1,7 @@
-//! Configuration in, description out: the pure ring. Each folder below `tests/golden` of a driver is a case: `conf.json`, an
-//! optional `lease.json` (the IPAM plugin's result), an optional `args` (`CNI_ARGS`), and what must come of it:
-//! `description.txt`, or `error.txt`. With `UPDATE_GOLDEN=1` the expectations are written instead of compared; read
-//! the difference before committing it.
+//! Configuration in, description out: the pure ring. Each folder below `tests/golden` of a plugin is a case: `conf.json`
+//! (for a chained plugin with its `prevResult`), an optional `lease.json` (the IPAM plugin's result), an optional `args`
+//! (`CNI_ARGS`), and what must come of it: `description.txt`, or `error.txt`. With `UPDATE_GOLDEN=1` the expectations are
+//! written instead of compared; read the difference before committing it.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,22 +9,37 @@ use std::path::Path;
 
 use cni::json::{Json, Node};
 use cni::{AddResult, Command, Request, Version};
-use cnm::{Backend, Context, Driver, Host, Mac, Owner, Resource};
+use cnm::{Backend, Chained, Context, Driver, Host, Mac, Owner, Resource};
 
-/// Compares every case of `folder`, of which there are `at_least` so many; `host` is what the driver finds.
+/// The name of every case's sandbox.
+const SANDBOX: &str = "/run/netns/web1";
+
+/// Compares every case of a driver in `folder`, of which there are `at_least` so many; `host` is what the driver finds.
 ///
 /// # Panics
 /// With the differences.
 pub fn every_case_is_described_as_written<D: Driver>(folder: &Path, at_least: usize, host: &dyn Host) {
+    compare(folder, at_least, &|case| describe::<D>(case, host));
+}
+
+/// The same for a chained plugin.
+///
+/// # Panics
+/// With the differences.
+pub fn every_adjustment_is_described_as_written<C: Chained>(folder: &Path, at_least: usize, host: &dyn Host) {
+    compare(folder, at_least, &|case| describe_adjustment::<C>(case, host));
+}
+
+fn compare(folder: &Path, at_least: usize, describe: &dyn Fn(&Path) -> Result<String, cni::Error>) {
     let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= at_least, "only {} cases in {}", cases.len(), folder.display());
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut wrong = String::new();
     for case in cases {
-        let (file, actual) = match describe::<D>(&case, host) {
+        let (file, actual) = match describe(&case) {
             Ok(text) => ("description.txt", text),
-            Err(text) => ("error.txt", text),
+            Err(error) => ("error.txt", format!("code {}\n{}\n{}\n", error.code.number(), error.msg, error.details)),
         };
         if update {
             for stale in ["description.txt", "error.txt"] {
@@ -41,21 +56,23 @@ pub fn every_case_is_described_as_written<D: Driver>(folder: &Path, at_least: us
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// Whose attachment every case is about.
+fn owner() -> Owner {
+    Owner::new("web", "c0ffee", "eth0")
+}
+
 /// The whole description of one case, a resource per line.
-fn describe<D: Driver>(case: &Path, host: &dyn Host) -> Result<String, String> {
-    let request = request(case);
-    let fail = |error: cni::Error| format!("code {}\n{}\n{}\n", error.code.number(), error.msg, error.details);
+fn describe<D: Driver>(case: &Path, host: &dyn Host) -> Result<String, cni::Error> {
     let context = Context { preferred_backend: &|| Backend::Nftables, host };
-    let driver = D::parse(&request, &context).map_err(fail)?;
-    let owner = Owner::new("web", "c0ffee", "eth0");
-    let endpoint = driver.endpoint(&owner, Mac([2, 0, 0, 0, 0, 1]));
+    let driver = D::parse(&request(case, Command::Add), &context)?;
+    let endpoint = driver.endpoint(&owner(), Mac([2, 0, 0, 0, 0, 1]));
     let lease = fs::read(case.join("lease.json"))
         .map(|bytes| {
             let json = Json::parse(&bytes).unwrap();
             AddResult::parse(&Node::root(&json), Version::NEWEST).unwrap()
         })
         .unwrap_or_default();
-    let wiring = driver.wire(&owner, "/run/netns/web1", lease).map_err(fail)?;
+    let wiring = driver.wire(&owner(), SANDBOX, lease)?;
     let mut text = String::new();
     section(&mut text, "network", &driver.network().resources);
     writeln!(text, "endpoint's claim\n  {:?}", endpoint.claim).unwrap();
@@ -68,6 +85,21 @@ fn describe<D: Driver>(case: &Path, host: &dyn Host) -> Result<String, String> {
     Ok(text)
 }
 
+/// The same of a chained plugin.
+fn describe_adjustment<C: Chained>(case: &Path, host: &dyn Host) -> Result<String, cni::Error> {
+    let request = request(case, Command::Add);
+    let plugin = C::parse(&request, &Context { preferred_backend: &|| Backend::Nftables, host })?;
+    let previous = request.prev_result()?.unwrap_or_default();
+    let adjustment = plugin.adjust(&owner(), SANDBOX, previous)?;
+    let mut text = String::new();
+    section(&mut text, "network", &adjustment.network);
+    section(&mut text, "endpoint", &adjustment.endpoint);
+    writeln!(text, "traces {:?}", plugin.traces(&owner())).unwrap();
+    writeln!(text, "needs {:?}", plugin.needs()).unwrap();
+    writeln!(text, "{}", adjustment.result.print(Version::NEWEST).unwrap()).unwrap();
+    Ok(text)
+}
+
 fn section(text: &mut String, title: &str, resources: &[Resource]) {
     writeln!(text, "{title}").unwrap();
     for resource in resources {
@@ -75,12 +107,17 @@ fn section(text: &mut String, title: &str, resources: &[Resource]) {
     }
 }
 
-fn request(case: &Path) -> Request {
+/// What a runtime sends with the configuration of `case`.
+///
+/// # Panics
+/// When it is no JSON.
+#[must_use]
+pub fn request(case: &Path, command: Command) -> Request {
     let stdin = fs::read(case.join("conf.json")).unwrap();
     Request {
-        command: Command::Add,
+        command,
         container_id: "c0ffee".into(),
-        netns: Some("/run/netns/web1".into()),
+        netns: Some(SANDBOX.into()),
         ifname: "eth0".into(),
         args: fs::read_to_string(case.join("args")).unwrap_or_default().trim_end().to_owned(),
         path: "/opt/cni/bin".into(),
