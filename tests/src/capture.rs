@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout};
 use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket};
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -69,6 +69,8 @@ impl Namespace {
         });
         let moment = TimeVal::milliseconds(50);
         setsockopt(&socket, ReceiveTimeout, &moment).expect("a receive timeout");
+        // So that nothing is lost before the test looks: "was not seen" counts, too.
+        setsockopt(&socket, RcvBufForce, &(64 << 20)).expect("a large buffer (needs root)");
         Capture { socket, seen: Vec::new() }
     }
 }

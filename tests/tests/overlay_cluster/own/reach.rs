@@ -59,13 +59,14 @@ fn a_multicast_group_instead_of_peers() {
 #[test]
 fn entries_known_in_advance_need_no_flooding() {
     let cluster = Cluster::of(3);
-    let web = super::web();
+    let web = super::web().subnet("fd00:1:2::/64");
     // The MACs are chosen, so that they are known: 02:00:00:00:00:<host>.
     let mac = |number: usize| format!("02:00:00:00:00:{number:02x}");
-    let ip = |number: usize| format!("10.1.2.{}", 8 * number);
+    let ips = |number: usize| [format!("10.1.2.{}", 8 * number), format!("fd00:1:2::{:x}", 8 * number)];
     let fdb: Vec<_> =
         (1..=3).map(|number| json!({ "mac": mac(number), "vtep": cluster.host(number).vtep(Family::V4) })).collect();
-    let neighbours: Vec<_> = (1..=3).map(|number| json!({ "ip": ip(number), "mac": mac(number) })).collect();
+    let neighbours: Vec<_> =
+        (1..=3).flat_map(|number| ips(number).map(|ip| json!({ "ip": ip, "mac": mac(number) }))).collect();
     let mut wire = cluster.router().capture();
     let containers: Vec<_> = cluster
         .hosts()
@@ -87,5 +88,5 @@ fn entries_known_in_advance_need_no_flooding() {
         frame.tunnelled(web.port()).is_some_and(|packet| packet.inner.bytes.first().is_some_and(|byte| byte & 1 == 1))
     };
     let flooded: Vec<_> = wire.frames().iter().filter(|frame| broadcast(frame)).cloned().collect();
-    assert_eq!(flooded, [], "ARP is answered locally, and nothing is flooded");
+    assert_eq!(flooded, [], "ARP and ND are answered locally, and nothing is flooded");
 }
