@@ -1,5 +1,6 @@
 //! The harness itself: a test can trust what it says.
 
+mod machine;
 mod tally;
 mod vm;
 
