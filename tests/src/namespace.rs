@@ -172,6 +172,15 @@ impl Namespace {
             .unwrap_or_else(|error| panic!("cannot start {program}: {error}"))
     }
 
+    /// The same, with `input` as its standard input.
+    #[track_caller]
+    pub fn launches_on(&self, input: impl Into<Stdio>, program: &str, arguments: &[&str]) -> Running {
+        let input = input.into();
+        self.start(program, None, |command| {
+            command.stdin(input).args(arguments);
+        })
+    }
+
     /// Runs a command line, split at white space, without caring whether it succeeds.
     #[track_caller]
     pub fn attempt(&self, line: &str) -> Finished {

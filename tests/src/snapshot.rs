@@ -170,6 +170,9 @@ fn walk(path: &Path, found: &mut BTreeMap<String, String>) {
     // is a cache.
     let content = if name.contains("/last_reserved_ip.") || name.ends_with(".idx") {
         "(wherever it stands)".to_owned()
+    } else if !data.is_file() {
+        // Reading a pipe would wait for somebody who writes.
+        format!("(no file: {:?})", data.file_type())
     } else {
         fs::read(path).map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
     };

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tonic::Status;
 
 use crate::cri::messages::{
-    Condition, Empty, Linux, Metadata, PodConfig, PodStatusRequest, PodStatusResponse, RunRequest, SandboxId,
+    Condition, Empty, Linux, Metadata, PodConfig, PodList, PodStatusRequest, PodStatusResponse, RunRequest, SandboxId,
     StatusResponse,
 };
 use crate::{Cri, Machine, image};
@@ -173,6 +173,17 @@ impl Containerd {
     #[must_use]
     pub fn known(&self, id: &str) -> Pod<'_> {
         Pod { containerd: self, cri: self.cri(), id: id.into(), name: id.into() }
+    }
+
+    /// All pods that containerd knows.
+    ///
+    /// # Panics
+    /// When it does not tell.
+    #[must_use]
+    #[track_caller]
+    pub fn pods(&self) -> Vec<Pod<'_>> {
+        let list: PodList = self.cri().call("ListPodSandbox", Empty {}).expect("ListPodSandbox");
+        list.items.iter().map(|item| self.known(&item.id)).collect()
     }
 
     /// A pod that must start.

@@ -165,6 +165,14 @@ pub mod messages {
         pub ip: String,
     }
 
+    /// `ListPodSandboxResponse`.
+    #[derive(Clone, PartialEq, Eq, prost::Message)]
+    pub struct PodList {
+        /// All of them, each with its id.
+        #[prost(message, repeated, tag = "1")]
+        pub items: Vec<SandboxId>,
+    }
+
     /// `StatusResponse`.
     #[derive(Clone, PartialEq, Eq, prost::Message)]
     pub struct StatusResponse {

@@ -2,6 +2,7 @@
 //! It must not know which runtime runs here.
 
 use std::fs;
+use std::io::{PipeWriter, pipe};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -26,6 +27,8 @@ const OF_RUNTIMES: &[&str] = &[
 #[derive(Debug)]
 pub struct Machine {
     keeper: Mutex<Option<Running>>,
+    #[expect(dead_code, reason = "held open: its end is the end of the process namespace")]
+    alive: PipeWriter,
     /// The first process of the process namespace, by its number outside.
     init: Pid,
     folder: TempDir,
@@ -46,10 +49,12 @@ impl Machine {
         }
         let folder = tempfile::Builder::new().prefix("cnm-").tempdir().expect("a temporary folder");
         host.run("mount --make-shared /run");
-        // The shell reaps what is left to it; /proc is mounted where only its own mount namespace sees it.
-        let script = "mount -t proc proc /proc && while :; do sleep 1000; done";
+        // The shell reaps what is left to it, and ends, all others with it, when nobody holds the other end of its input:
+        // also when the test is killed. /proc is mounted where only its own mount namespace sees it.
+        let script = "mount -t proc proc /proc && exec 3<&0 && { cat <&3 >/dev/null & } && wait";
+        let (input, alive) = pipe().expect("a pipe");
         let unshare = ["--pid", "--fork", "--kill-child", "--mount", "--propagation", "unchanged", "sh", "-c", script];
-        let keeper = host.launches("unshare", &unshare);
+        let keeper = host.launches_on(input, "unshare", &unshare);
         let children = format!("/proc/{0}/task/{0}/children", keeper.pid());
         let init = eventually("the first process starts", || {
             let text = fs::read_to_string(&children).map_err(|error| format!("read {children}: {error}"))?;
@@ -59,7 +64,7 @@ impl Machine {
             let stat = fs::read_to_string(format!("/proc/{init}/root/proc/1/comm")).unwrap_or_default();
             if stat.trim() == "sh" { Ok(()) } else { Err(format!("its first process is {stat:?}")) }
         });
-        Self { keeper: Mutex::new(Some(keeper)), init, folder, host }
+        Self { keeper: Mutex::new(Some(keeper)), alive, init, folder, host }
     }
 
     /// A path in the folder for state, which goes with this value.
@@ -139,8 +144,7 @@ impl Machine {
                 let line = fs::read(entry.path().join("cmdline")).ok()?;
                 Some(String::from_utf8_lossy(&line).replace('\0', " "))
             });
-            let ours =
-                |line: &String| line.starts_with("sleep 1000") || expected.iter().any(|word| line.contains(word));
+            let ours = |line: &String| line.trim() == "cat" || expected.iter().any(|word| line.contains(word));
             // Without a command line: a process that ends.
             let left: Vec<String> = lines.filter(|line| !line.is_empty() && !ours(line)).collect();
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }

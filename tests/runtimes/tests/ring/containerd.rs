@@ -1,10 +1,11 @@
 //! Pods in containerd, by the calls that kubelet makes.
 
 use std::net::IpAddr;
+use std::sync::mpsc::channel;
 use std::thread;
 
 use cnm_runtime_tests::messages::PortMapping;
-use cnm_runtime_tests::{Containerd, PodConfig, Protocol};
+use cnm_runtime_tests::{Chain, Containerd, PodConfig, Protocol};
 use cnm_tests::{Sandbox, Snapshot, Suite};
 use serde_json::{Value, json};
 
@@ -289,5 +290,41 @@ mod own {
         pod.goes();
         containerd.is_as(&before);
         containerd.is_quiet(DAEMON);
+    }
+
+    /// What a runtime forgets in a crash it never detaches; garbage collection finds it.
+    #[test]
+    fn a_crash_of_containerd_amid_many_starts_leaves_nothing_after_gc() {
+        let (containerd, _outside, before) = warm();
+        let containerd = &containerd;
+        thread::scope(|scope| {
+            let (tell, started) = channel();
+            for n in 0..16 {
+                let tell = tell.clone();
+                scope.spawn(move || {
+                    let config = publishing(containerd.pod(&format!("pod-{n}")), 20_000 + n, 80);
+                    // Those that the crash meets fail; whether the pod is there is for containerd to say.
+                    let _ = tell.send(containerd.attempts_pod(&config).map(drop));
+                });
+            }
+            for _ in 0..3 {
+                started.recv().expect("a pod is tried").expect("a pod starts before the crash");
+            }
+            containerd.restarts();
+        });
+        for pod in containerd.pods() {
+            pod.goes();
+        }
+        // Plugins that were under way when their caller died come to their end.
+        containerd.is_quiet(&["containerd", "/bin/sleep 100000", "runc"]);
+        let mut file = network();
+        file["cniVersion"] = json!("1.1.0");
+        let collected = Chain::new(file).gc(containerd, &json!([]));
+        collected.unwrap_or_else(|outcome| panic!("GC: {}{}", outcome.stdout, outcome.stderr));
+        // No endpoint is left, so the bridge goes, too; what libcni noted is not the plugins'.
+        let ignored =
+            ["file /var/lib/cni/results", "host link cni0", "host address cni0", "host route", "host sysctl net/"];
+        assert_eq!(before.without(&ignored).compare(&containerd.state().without(&ignored)), Ok(()));
+        assert!(!containerd.has_link("cni0"));
     }
 }
