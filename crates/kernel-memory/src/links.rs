@@ -26,7 +26,9 @@ impl World {
         if spec.mac.is_some_and(|mac| !mac.is_assignable()) {
             return Err((EADDRNOTAVAIL, ""));
         }
-        if matches!(spec.kind, LinkKind::Veth { .. }) && spec.mtu.is_some_and(|mtu| !MTU.contains(&mtu)) {
+        if matches!(spec.kind, LinkKind::Veth { .. } | LinkKind::Vxlan(_))
+            && spec.mtu.is_some_and(|mtu| !MTU.contains(&mtu))
+        {
             return Err((EINVAL, ""));
         }
         let born_in = match &spec.kind {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cnm::{Claimed, FdbEntry, LinkName, LinkSpec, Mac, Neighbour, Vxlan};
+use cnm::{Claimed, FdbEntry, LinkName, LinkSpec, Neighbour, Vxlan};
 
 use crate::device::{Device, Kind, NsId};
 use crate::memory::World;
@@ -44,12 +44,11 @@ impl World {
         self.device_mut(ns, index).ok_or((ENODEV, ""))
     }
 
-    /// The port whose table an entry is for, if it can hold it.
+    /// The port whose table an entry is for, if it has one.
     fn table_of(&mut self, ns: NsId, name: &LinkName, entry: FdbEntry) -> Result<&mut Device, Refusal> {
         let device = self.device_named(ns, name)?;
         match (entry.vtep, &device.kind) {
-            (Some(vtep), Kind::Vxlan(vxlan)) if vtep.is_ipv4() == vxlan.local.is_ipv4() => Ok(device),
-            (Some(_), Kind::Vxlan(_)) => Err((EAFNOSUPPORT, "Address family of the destination")),
+            (Some(_), Kind::Vxlan(_)) => Ok(device),
             (None, _) if device.port.is_some() => Ok(device),
             (Some(_) | None, _) => Err((EOPNOTSUPP, "")),
         }
@@ -57,19 +56,35 @@ impl World {
 
     pub(crate) fn set_fdb(&mut self, ns: NsId, name: &LinkName, entry: FdbEntry) -> Result<(), Refusal> {
         let device = self.table_of(ns, name, entry)?;
-        let several = entry.mac == Mac([0; 6]) && entry.vtep.is_some();
+        if let (Some(vtep), Kind::Vxlan(vxlan)) = (entry.vtep, &device.kind)
+            && vtep.is_ipv4() != vxlan.local.is_ipv4()
+        {
+            return Err((EAFNOSUPPORT, ""));
+        }
         device.fdb.retain(|old| {
             let same_table = old.mac == entry.mac && old.vtep.is_some() == entry.vtep.is_some();
-            !same_table || (several && *old != entry)
+            !same_table || (entry.floods_to().is_some() && *old != entry)
         });
         device.fdb.push(entry);
+        let (master, index) = (device.master(), self.wanted(ns, name)?);
+        if entry.vtep.is_none() {
+            // The bridge has one table for all its ports: the station has moved here.
+            let ports = self.spaces.get(&ns).map(|space| space.ports(master)).unwrap_or_default();
+            for port in ports.into_iter().filter(|port| *port != index) {
+                if let Some(device) = self.device_mut(ns, port) {
+                    device.fdb.retain(|old| *old != entry);
+                }
+            }
+        }
         Ok(())
     }
 
+    /// `__vxlan_fdb_delete`: a station that is behind another host is no error, and stays there.
     pub(crate) fn delete_fdb(&mut self, ns: NsId, name: &LinkName, entry: FdbEntry) -> Result<(), Refusal> {
         let table = &mut self.table_of(ns, name, entry)?.fdb;
-        let at = table.iter().position(|old| *old == entry).ok_or((ENOENT, ""))?;
-        table.remove(at);
+        let same = |old: &&FdbEntry| old.mac == entry.mac && old.vtep.is_some() == entry.vtep.is_some();
+        table.iter().find(same).ok_or((ENOENT, ""))?;
+        table.retain(|old| *old != entry);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 mod requests;
 mod state;
+mod tunnels;
 mod worlds;
 
 use cnm::Place;
@@ -41,9 +42,13 @@ fn run(requests: &[Request]) -> Result<(), String> {
 
 #[test]
 fn any_sequence_of_requests_has_the_same_effects() {
+    any_sequence_of(requests::request());
+}
+
+fn any_sequence_of(request: impl Strategy<Value = Request>) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
-    let requests = prop::collection::vec(requests::request(), 1..40);
+    let requests = prop::collection::vec(request, 1..40);
     TestRunner::new(config)
         .run(&requests, |requests| {
             // Waiting two seconds for each address that is looked for twice would be all that this test does.
@@ -59,6 +64,17 @@ fn any_sequence_of_requests_has_the_same_effects() {
 #[test]
 fn the_life_of_an_attachment_has_the_same_effects() {
     run(&requests::attachment()).unwrap_or_else(|difference| panic!("{difference}"));
+}
+
+#[test]
+fn any_sequence_of_requests_about_tunnels_has_the_same_effects() {
+    any_sequence_of(tunnels::request());
+}
+
+/// The life of an overlay.
+#[test]
+fn the_life_of_a_tunnel_has_the_same_effects() {
+    run(&tunnels::life()).unwrap_or_else(|difference| panic!("{difference}"));
 }
 
 /// ADD tries again when the bridge vanished between its two calls: the same `Linux` must say `ENODEV`, and see the new

@@ -56,6 +56,12 @@ fn observe_place(kernel: &mut dyn Kernel, place: Place, lines: &mut Vec<String>)
         for address in kernel.addresses(place, link.index).unwrap() {
             lines.push(format!("{place}: {} has {address}", link.name));
         }
+        for entry in kernel.fdb(place, link.index).unwrap() {
+            lines.push(format!("{place}: {} forwards {entry}", link.name));
+        }
+        for neighbour in kernel.neighbours(place, link.index).unwrap() {
+            lines.push(format!("{place}: {} knows {neighbour:?}", link.name));
+        }
         for route in kernel.routes(place, link.index).unwrap() {
             // A port is born with an unknown state: whether Linux sees the bridge connected for that moment, and gives
             // it a link-local address, is a race.
@@ -98,7 +104,7 @@ fn link_line(link: &Link, names: &BTreeMap<u32, String>, abroad: &BTreeMap<u32, 
     let operstate = if link.operstate == 3 { 2 } else { link.operstate };
     format!(
         "{} {:?} mac {mac:?} mtu {} master {:?} parent {:?} abroad {} group {} up {} promisc {} operstate {operstate} \
-         alias {:?} filtering {} port {:?}",
+         alias {:?} filtering {} port {:?} vxlan {:?}",
         link.name,
         link.kind,
         link.mtu,
@@ -111,5 +117,6 @@ fn link_line(link: &Link, names: &BTreeMap<u32, String>, abroad: &BTreeMap<u32, 
         link.alias,
         link.vlan_filtering,
         link.port,
+        link.vxlan,
     )
 }
