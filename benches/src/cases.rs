@@ -79,7 +79,7 @@ impl Places {
         [(Who::Ours, &self.ours), (Who::Reference, &self.reference), (Who::Floor, &self.floor)]
             .into_iter()
             // The floor makes a link; a chain is more than that.
-            .filter(|(who, _)| *who != Who::Floor || shape.chain == Chain::Bridge)
+            .filter(|(who, _)| *who != Who::Floor || matches!(shape.chain, Chain::Bridge | Chain::Macvlan))
             .filter_map(|(who, place)| place.clone().map(|place| Contender { who, place, shape }))
             .collect()
     }
@@ -113,6 +113,11 @@ pub fn all(endpoints: usize) -> Vec<Case> {
         present(900),
         Case { shape: Shape { backend: "iptables", ..plain }, ..case("IPv4, iptables", 20, endpoints / 4) },
         Case { shape: Shape { dual_stack: true, ..plain }, ..case("dual stack", 20, endpoints / 4) },
+        chain(Chain::Macvlan, "nftables"),
+        Case {
+            shape: Shape { chain: Chain::Macvlan, dual_stack: true, ..plain },
+            ..case("macvlan, dual stack", 20, endpoints / 4)
+        },
         chain(Chain::Podman, "nftables"),
         chain(Chain::Podman, "iptables"),
         chain(Chain::Nerdctl, "nftables"),

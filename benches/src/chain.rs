@@ -5,13 +5,15 @@
 
 use serde_json::{Value, json};
 
-use crate::contender::{BRIDGE, Shape, Who};
+use crate::contender::{BRIDGE, PARENT, Shape, Who};
 
 /// Which plugins an endpoint takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chain {
     /// `bridge` alone.
     Bridge,
+    /// `macvlan` alone.
+    Macvlan,
     /// What `podman network create` writes, with one published port.
     Podman,
     /// What nerdctl writes, with one published port.
@@ -24,6 +26,7 @@ impl Chain {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bridge => "bridge",
+            Self::Macvlan => "macvlan",
             Self::Podman => "podman's chain",
             Self::Nerdctl => "nerdctl's chain",
         }
@@ -33,7 +36,7 @@ impl Chain {
     #[must_use]
     pub const fn version(self) -> &'static str {
         match self {
-            Self::Bridge | Self::Nerdctl => "1.0.0",
+            Self::Bridge | Self::Macvlan | Self::Nerdctl => "1.0.0",
             Self::Podman => "0.4.0",
         }
     }
@@ -42,7 +45,7 @@ impl Chain {
     #[must_use]
     pub const fn arguments(self) -> &'static str {
         match self {
-            Self::Bridge => "",
+            Self::Bridge | Self::Macvlan => "",
             Self::Podman => "IgnoreUnknown=1;K8S_POD_NAME=web",
             Self::Nerdctl => "IgnoreUnknown=1;NERDCTL_CNI_DHCP_HOSTNAME=web",
         }
@@ -53,6 +56,7 @@ impl Chain {
     pub fn plugins(self, who: Who, shape: Shape, number: usize) -> Vec<Value> {
         let mut list = match self {
             Self::Bridge => vec![bridge(shape)],
+            Self::Macvlan => vec![macvlan(shape)],
             Self::Podman => {
                 let mut bridge = bridge(shape);
                 bridge["hairpinMode"] = json!(true);
@@ -83,20 +87,23 @@ impl Chain {
     }
 }
 
+/// The same lease on a parent.
+fn macvlan(shape: Shape) -> Value {
+    json!({"type": "macvlan", "master": PARENT, "mode": "bridge", "ipam": leases(shape)})
+}
+
 fn bridge(shape: Shape) -> Value {
+    json!({"type": "bridge", "bridge": BRIDGE, "isGateway": true, "ipMasq": true, "ipam": leases(shape)})
+}
+
+fn leases(shape: Shape) -> Value {
     let mut ranges = vec![json!([{"subnet": "10.88.0.0/16"}])];
     let mut routes = vec![json!({"dst": "0.0.0.0/0"})];
     if shape.dual_stack {
         ranges.push(json!([{"subnet": "fd00:88::/64"}]));
         routes.push(json!({"dst": "::/0"}));
     }
-    json!({
-        "type": "bridge",
-        "bridge": BRIDGE,
-        "isGateway": true,
-        "ipMasq": true,
-        "ipam": {"type": "host-local", "ranges": ranges, "routes": routes},
-    })
+    json!({"type": "host-local", "ranges": ranges, "routes": routes})
 }
 
 /// With one port for each endpoint.

@@ -14,6 +14,8 @@ use crate::world::World;
 
 /// The bridge that every contender uses, each in its own world.
 pub const BRIDGE: &str = "cnmbench0";
+/// The interface that macvlan endpoints stand on.
+pub const PARENT: &str = "cnmbench1";
 const FIRST_V4: u32 = 0x0a58_0002; // 10.88.0.2
 
 /// What a plugin is asked to do.
@@ -116,12 +118,16 @@ pub struct Endpoint {
 }
 
 impl Contender {
-    /// Prepares a world: the floor needs its bridge, the others make it themselves.
+    /// Prepares a world: macvlans need a parent; the floor needs its bridge, the others make it themselves.
     ///
     /// # Errors
     /// When `ip` fails.
     pub fn prepare(&self, world: &World) -> anyhow::Result<()> {
-        if self.who == Who::Floor {
+        if self.shape.chain == Chain::Macvlan {
+            world.command(&format!("ip link add {PARENT} type veth peer name wire"))?;
+            world.command("ip link set wire up")?;
+            world.command(&format!("ip link set {PARENT} up"))?;
+        } else if self.who == Who::Floor {
             world.command(&format!("ip link add {BRIDGE} type bridge"))?;
             world.command(&format!("ip address add 10.88.0.1/16 dev {BRIDGE}"))?;
             world.command(&format!("ip address add fd00:88::1/64 dev {BRIDGE} nodad"))?;
@@ -135,7 +141,7 @@ impl Contender {
     #[must_use]
     pub fn can(&self, verb: Verb) -> bool {
         match (self.who, verb) {
-            (Who::Reference, Verb::Check) => self.shape.chain == Chain::Bridge,
+            (Who::Reference, Verb::Check) => matches!(self.shape.chain, Chain::Bridge | Chain::Macvlan),
             (Who::Reference, Verb::Status) | (Who::Floor, Verb::Status | Verb::Check) => false,
             (Who::Ours | Who::Reference | Who::Floor, _) => true,
         }
@@ -187,7 +193,10 @@ impl Contender {
         }
         if self.who == Who::Floor {
             environment.extend([
-                (String::from("FLOOR_BRIDGE"), BRIDGE.to_owned()),
+                match self.shape.chain {
+                    Chain::Macvlan => (String::from("FLOOR_PARENT"), PARENT.to_owned()),
+                    Chain::Bridge | Chain::Podman | Chain::Nerdctl => (String::from("FLOOR_BRIDGE"), BRIDGE.to_owned()),
+                },
                 (String::from("FLOOR_LINK"), format!("veth{:011}", endpoint.number)),
                 (String::from("FLOOR_ADDRESSES"), self.addresses(endpoint.number)),
             ]);

@@ -1,10 +1,10 @@
-//! The kernel floor: only the netlink messages that no plugin can do without for one bridge endpoint.
+//! The kernel floor: only the netlink messages that no plugin can do without for one endpoint of a bridge, or of a parent.
 //!
-//! ADD makes a veth pair whose peer is born in the sandbox, then gives it its addresses, brings it up and adds the
+//! ADD makes a veth pair whose peer is born in the sandbox, or a macvlan that is, then gives it its addresses, brings it up and adds the
 //! default routes; DEL removes it by name. No IPAM, no firewall, no result beyond `{}`: what is left of a plugin's
 //! time above this program's is the plugin's own. It knows nothing of the project's crates on purpose.
 //!
-//! Besides the CNI variables it takes `FLOOR_LINK` (host end), `FLOOR_BRIDGE` and `FLOOR_ADDRESSES`
+//! Besides the CNI variables it takes `FLOOR_LINK` (host end), `FLOOR_BRIDGE` or `FLOOR_PARENT`, and `FLOOR_ADDRESSES`
 //! (`address/prefix>gateway`, separated by commas).
 
 use std::fs::File;
@@ -100,6 +100,21 @@ fn create(socket: &Socket, host: &str, bridge: u32, ifname: &str, sandbox: &File
     bail!("the echo names no peer")
 }
 
+/// Makes a macvlan in mode bridge. It is in the sandbox: that alone knows its index.
+fn create_macvlan(socket: &Socket, parent: u32, ifname: &str, sandbox: &File) -> Result<()> {
+    use std::os::fd::AsRawFd;
+    let (mut data, mut info, mut body) = (Vec::new(), Vec::new(), link(0, false));
+    attribute(&mut data, 1, &4u32.to_ne_bytes());
+    attribute(&mut info, 1, b"macvlan");
+    attribute(&mut info, 2, &data);
+    name(&mut body, ifname);
+    attribute(&mut body, 5, &parent.to_ne_bytes());
+    attribute(&mut body, 28, &sandbox.as_raw_fd().to_ne_bytes());
+    attribute(&mut body, 18, &info);
+    exchange(socket, &message(16, CREATE_EXCL, &body), 1)?;
+    Ok(())
+}
+
 fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().to_vec(),
@@ -109,10 +124,24 @@ fn octets(address: IpAddr) -> Vec<u8> {
 
 fn add(env: impl Fn(&str) -> Result<String>) -> Result<()> {
     let sandbox = File::open(env("CNI_NETNS")?).context("open the sandbox")?;
-    let bridge = if_nametoindex(env("FLOOR_BRIDGE")?.as_str()).context("find the bridge")?;
-    let index = create(&open()?, &env("FLOOR_LINK")?, bridge, &env("CNI_IFNAME")?, &sandbox)?;
+    let ifname = env("CNI_IFNAME")?;
+    let index = match env("FLOOR_PARENT") {
+        Ok(parent) => {
+            let parent = if_nametoindex(parent.as_str()).context("find the parent")?;
+            create_macvlan(&open()?, parent, &ifname, &sandbox)?;
+            None
+        }
+        Err(_) => {
+            let bridge = if_nametoindex(env("FLOOR_BRIDGE")?.as_str()).context("find the bridge")?;
+            Some(create(&open()?, &env("FLOOR_LINK")?, bridge, &ifname, &sandbox)?)
+        }
+    };
     #[expect(clippy::disallowed_methods, reason = "the floor knows nothing of the project, and does not come back")]
     setns(&sandbox, CloneFlags::CLONE_NEWNET).context("enter the sandbox")?;
+    let index = match index {
+        Some(index) => index,
+        None => if_nametoindex(ifname.as_str()).context("find the link")?,
+    };
     let (mut addresses, mut routes) = (Vec::new(), Vec::new());
     let mut acks = 1;
     for entry in env("FLOOR_ADDRESSES")?.split(',') {
@@ -140,7 +169,17 @@ fn add(env: impl Fn(&str) -> Result<String>) -> Result<()> {
 
 fn delete(env: impl Fn(&str) -> Result<String>) -> Result<()> {
     let mut body = link(0, false);
-    name(&mut body, &env("FLOOR_LINK")?);
+    if env("FLOOR_PARENT").is_ok() {
+        let sandbox = File::open(env("CNI_NETNS")?).context("open the sandbox")?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the floor knows nothing of the project, and does not come back"
+        )]
+        setns(&sandbox, CloneFlags::CLONE_NEWNET).context("enter the sandbox")?;
+        name(&mut body, &env("CNI_IFNAME")?);
+    } else {
+        name(&mut body, &env("FLOOR_LINK")?);
+    }
     exchange(&open()?, &message(17, 0, &body), 1)?;
     Ok(())
 }

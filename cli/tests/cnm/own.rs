@@ -42,6 +42,8 @@ fn run(file: &Path) {
     let file_name = file.file_name().unwrap().to_str().unwrap();
     stage.host.write_file(&format!("/run/conf/{file_name}"), fs::read(file).unwrap());
     let _web = stage.host.sandbox("web");
+    // Something to stand on: the interface of the default route.
+    let _outside = (kind == "macvlan").then(|| stage.host.outside());
     let before = links(&stage);
 
     let sandbox = if kind == "host" { "/proc/self/ns/net" } else { "web" };
@@ -56,7 +58,7 @@ fn run(file: &Path) {
     let result = stage.json(&format!("add {name} {sandbox} --cap {asked}"));
     let subnets = conf["plugins"][0]["ipam"]["ranges"].as_array().map_or(0, Vec::len);
     match kind {
-        "bridge" => assert_eq!(result["ips"].as_array().map_or(0, Vec::len), subnets, "{name}: {result}"),
+        "bridge" | "macvlan" => assert_eq!(result["ips"].as_array().map_or(0, Vec::len), subnets, "{name}: {result}"),
         "none" | "host" => assert!(result["interfaces"].to_string().contains("\"lo\""), "{name}: {result}"),
         other => panic!("{name}: no test knows what {other} does"),
     }

@@ -54,7 +54,8 @@ impl<K: Kernel> Converger<'_, K> {
         self.give_birth_settings(Place::Host, spec)?;
         self.try_now(Place::Host, Change::Up(index, true)).map_err(|error| {
             let beneath = spec.beneath().unwrap_or_default();
-            kernel(error).with_details(format!("is {beneath} up? bring it up with: ip link set {beneath} up"))
+            Error::internal(format!("{} does not come up: {error}", spec.name))
+                .with_details(format!("is {beneath} up? bring it up with: ip link set {beneath} up"))
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Parents that are made: 802.1Q interfaces and internal networks' own, on kernels that have them.
 
-use cnm_tests::{Conf, Feature, Host, Lan, Ordeal, needs};
+use cnm_tests::{Conf, Feature, Host, Lan, needs};
 use serde_json::json;
 
 use super::{current, links};
@@ -89,15 +89,6 @@ fn a_failed_add_leaves_no_vlan() {
     host.run("ip link set eth0 down");
     host.add(&tagged(), &two).fails().says(&["eth0.10", "ip link set eth0 up"]);
     assert!(!host.has_link("eth0.10"));
-}
-
-#[test]
-fn whoever_is_killed_the_vlan_goes() {
-    needs(&[Feature::VlanDevices]);
-    let host = Host::new();
-    let _lan = wire(&host);
-    // A quarter of the places: the machine is slow, and the host's interface is held to the same at all of them.
-    Ordeal::new(host, tagged()).kill_add(0, Ordeal::del);
 }
 
 #[test]
