@@ -40,14 +40,16 @@ impl Namespace {
     #[must_use]
     #[track_caller]
     pub fn throughput(&self, server: &Namespace, address: IpAddr, reverse: bool) -> f64 {
+        // iperf3 waits for ever for a connection whose first packet met an address that was not proved to be unique yet.
+        self.reaches(address);
         // Another port would do as well: the server's namespace is its own.
         let listener = server.launches("iperf3", &["-s", "-1", "-p", "5201"]);
         let direction = if reverse { "-R" } else { "" };
-        let line = format!("iperf3 -J -t 5 -O 1 -p 5201 -c {address} {direction}");
+        let line = format!("iperf3 -J -t 5 -O 1 --connect-timeout 3000 -p 5201 -c {address} {direction}");
         let measured = eventually("iperf3 measures", || {
             let text = self.attempt(&line).text();
             let report: Value = serde_json::from_str(&text).unwrap_or_default();
-            // An address that is not proved to be unique yet cannot be reached; iperf3 then says so in its report.
+            // What it could not do iperf3 says in its report.
             report["end"]["sum_received"]["bits_per_second"].as_f64().ok_or(text)
         });
         // It ends by itself after one measurement, but not after a client that came too early.

@@ -339,8 +339,8 @@ impl Netlink {
         Ok(answers.into_iter().map(|answer| answer.unwrap_or(Ok(()))).collect())
     }
 
-    /// Sends one message that asks for one object and did not ask for [`flags::ACK`]: the object itself is the
-    /// answer, or a refusal. `read` turns it into a value.
+    /// Sends one message that asks for one object: the object itself is the answer, or a refusal; an acknowledgement
+    /// alone, where [`flags::ACK`] was asked for, is none. `read` turns it into a value.
     pub(crate) fn ask<T>(
         &mut self,
         batch: &Batch,

@@ -49,7 +49,7 @@ impl Linux {
     }
 
     fn discipline(&mut self, link: u32, parent: u32) -> Result<Option<Qdisc>, KernelError> {
-        // The built-in ones, which do nothing, are not shown (EINVAL).
+        // The built-in ones, which do nothing, are not shown: an acknowledgement alone, or EINVAL.
         let absent = [Errno::ENOENT, Errno::EINVAL];
         let what = || format!("look up the queueing discipline of link {link}");
         self.one(Place::Host, &what, &absent, |batch| tc::get_qdisc(batch, link, parent), tc::parse_qdisc)

@@ -4,7 +4,7 @@
 mod read;
 mod write;
 
-use crate::netlink::Batch;
+use crate::netlink::{Batch, flags};
 
 pub(crate) use read::{Filter, Qdisc, parse_class, parse_filter, parse_qdisc};
 pub(crate) use write::traffic;
@@ -67,17 +67,18 @@ fn header(link: u32, handle: u32, parent: u32, info: u32) -> [u8; HEADER] {
 }
 
 /// Asks for the discipline of a link at `parent`; the answer is the discipline or a refusal. The kernel tells it to those
-/// who listen to events, and to whoever asks with `NLM_F_ECHO` only.
+/// who listen to events, and to whoever asks with `NLM_F_ECHO`; of the built-in ones it says nothing at all but the
+/// acknowledgement.
 pub(crate) fn get_qdisc(batch: &mut Batch, link: u32, parent: u32) {
-    batch.message(GET_QDISC, crate::netlink::flags::ECHO, &header(link, 0, parent, 0));
+    batch.message(GET_QDISC, flags::ECHO | flags::ACK, &header(link, 0, parent, 0));
 }
 
 /// Asks for the classes of a link.
 pub(crate) fn class_dump(batch: &mut Batch, link: u32) {
-    batch.message(GET_CLASS, crate::netlink::flags::DUMP, &header(link, 0, 0, 0));
+    batch.message(GET_CLASS, flags::DUMP, &header(link, 0, 0, 0));
 }
 
 /// Asks for the filters at a discipline of a link.
 pub(crate) fn filter_dump(batch: &mut Batch, link: u32, parent: u32) {
-    batch.message(GET_FILTER, crate::netlink::flags::DUMP, &header(link, 0, parent, 0));
+    batch.message(GET_FILTER, flags::DUMP, &header(link, 0, parent, 0));
 }

@@ -83,3 +83,31 @@ fn no_child_process_is_started() {
         }
     }
 }
+
+#[test]
+fn a_list_of_allowed_variables_is_heeded() {
+    let (host, one, attached) = stage();
+    host.write_file("/etc/cni/tuning/allowlist.conf", "^net\\.core\\.\n\n  rp_filter  \n");
+    let conf = |key: &str| tuning().with("sysctl", json!({ key: "1" }));
+    tune(&host, &conf("net.core.somaxconn"), &one, &attached).succeeds();
+    // Not anchored: it matches anywhere in the name as it is written.
+    tune(&host, &conf("net.ipv4.conf.IFNAME.rp_filter"), &one, &attached).succeeds();
+    for key in ["net/core/somaxconn", "net.ipv4.conf.all.log_martians"] {
+        let failure = tune(&host, &conf(key), &one, &attached).fails();
+        failure.says(&[&format!(
+            "Sysctl {key} is not allowed. Only the following sysctls are allowed: [^net\\.core\\. rp_filter]"
+        )]);
+    }
+    // CHECK and DEL do not ask it.
+    host.del(&conf("net.ipv4.conf.all.log_martians"), &one).succeeds_silently();
+}
+
+#[test]
+fn keys_must_not_stand_twice() {
+    let (host, one, attached) = stage();
+    let conf = tuning().with("sysctl", json!({ "net.core.somaxconn": "1" })).after(attached.json()).to_string();
+    let twice = conf.replace(r#""net.core.somaxconn":"1""#, r#""net.core.somaxconn":"1","net.core.somaxconn":"2""#);
+    assert_ne!(conf, twice);
+    let call = host.calling("ADD", &tuning(), &one).stdin(twice);
+    call.run().fails().says(&["duplicated sysctl keys are not allowed"]);
+}
