@@ -22,6 +22,11 @@ pub enum Resource {
         /// How it is made, shared, when it does not exist: only of the host. Then it goes when nothing stands on it.
         made: Option<LinkSpec>,
     },
+    /// A bridge port of the host exchanges no frames with others that are isolated. Its other flags stay.
+    IsolatedPort {
+        /// Name of the port.
+        link: String,
+    },
     /// A bridge port of the host has these flags.
     Port {
         /// Name of the port.

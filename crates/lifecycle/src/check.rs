@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use cni::{AddResult, Code, Error, Interface};
 use cnm::{
     Drift, Driver, FdbEntry, Intent, Isolation, Kernel, Link, LinkKind, LinkName, Mac, Neighbour, Owner, OwnerTag,
-    Place, Resource, Route,
+    Place, PortFlags, Resource, Route,
 };
 
 use crate::attach::intents;
@@ -206,9 +206,18 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
                 let link = converger.link(*place, name).map_err(kernel)?.ok_or_else(|| missing(object()))?;
                 fits(*mtu, link.mtu)?;
             }
+            Resource::IsolatedPort { link } => {
+                let port = converger.link(Place::Host, link).map_err(kernel)?.and_then(|link| link.port);
+                if !port.is_some_and(|port| port.isolated) {
+                    let difference = "is not isolated".into();
+                    return Err(drift(&Drift { object: format!("bridge port {link} on the host"), difference }));
+                }
+            }
             Resource::Port { link, flags } => {
                 let have =
                     converger.link(Place::Host, link).map_err(kernel)?.and_then(|link| link.port).unwrap_or_default();
+                // A later plugin of the chain may have isolated it.
+                let have = PortFlags { isolated: have.isolated && flags.isolated, ..have };
                 if have != *flags {
                     let difference = format!("has {have}; wanted: {flags}");
                     return Err(drift(&Drift { object: format!("bridge port {link} on the host"), difference }));

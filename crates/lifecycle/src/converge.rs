@@ -2,7 +2,9 @@
 //! changes of one namespace travel together.
 
 use cni::Error;
-use cnm::{Change, Kernel, KernelError, Link, LinkName, LinkSpec, Owner, Place, Resource, Route, Sysctl, satisfies};
+use cnm::{
+    Change, Kernel, KernelError, Link, LinkName, LinkSpec, Owner, Place, PortFlags, Resource, Route, Sysctl, satisfies,
+};
 
 use crate::errors::{EXISTS, NO_ENTRY, drift, kernel};
 use crate::shape::shape;
@@ -100,6 +102,12 @@ impl<'k, K: Kernel> Converger<'k, K> {
                 Resource::Port { link, flags } => {
                     let index = self.index(Place::Host, link)?;
                     self.pending.push((Place::Host, Change::Port(index, *flags)));
+                }
+                Resource::IsolatedPort { link } => {
+                    let index = self.index(Place::Host, link)?;
+                    let port = self.link(Place::Host, link).map_err(kernel)?.and_then(|link| link.port);
+                    let flags = PortFlags { isolated: true, ..port.unwrap_or_default() };
+                    self.pending.push((Place::Host, Change::Port(index, flags)));
                 }
                 Resource::Vlans { .. } => self.vlans(resource)?,
                 Resource::Address { place, link, address, force: _ } => {

@@ -62,6 +62,7 @@ impl<K: Kernel> Converger<'_, K> {
                 Resource::Route { .. }
                 | Resource::ArpNotify { .. }
                 | Resource::Firewall(_)
+                | Resource::IsolatedPort { .. }
                 | Resource::Tuning(_)
                 | Resource::Shaping(_)
                 | Resource::Alone

@@ -10,7 +10,7 @@ mod conf;
 mod previous;
 
 use cni::{AddResult, Error, Request};
-use cnm::{Adjustment, Chained, Context, Forwarding, Intent, Need, Owner, Resource, Share, Trace};
+use cnm::{Adjustment, Chained, Context, Forwarding, Ingress, Intent, Need, Owner, Resource, Share, Trace};
 
 use conf::Conf;
 use previous::Previous;
@@ -43,6 +43,10 @@ Keys: backend: \"\" (firewalld where it runs, else nftables where the kernel has
         let conf = &self.conf;
         let told = Previous::read(&previous, owner, conf.ingress)?;
         let mut endpoint = Vec::new();
+        if told.shared && conf.ingress == Ingress::Isolated {
+            // What a bridge only bridges passes no firewall unless the host is told so (`bridge-nf-call-iptables`).
+            endpoint.push(Resource::IsolatedPort { link: owner.host_link() });
+        }
         if !told.addresses.is_empty() {
             endpoint.push(Resource::Firewall(Intent::Forward(Forwarding {
                 addresses: told.addresses,
