@@ -7,6 +7,7 @@ use cnm::{
     Drift, Driver, FdbEntry, Intent, Isolation, Kernel, Link, LinkKind, LinkName, Mac, Neighbour, Owner, OwnerTag,
     Place, PortFlags, Resource, Route,
 };
+use ipnet::IpNet;
 
 use crate::attach::intents;
 use crate::converge::{Converger, expect_satisfied};
@@ -229,6 +230,9 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
                 if !converger.kernel.addresses(*place, index).map_err(kernel)?.contains(&address.net) {
                     return Err(missing(object()));
                 }
+                if *place == Place::Host {
+                    expect_connected(converger, link, index, address.net)?;
+                }
             }
             Resource::Up { place, link } => {
                 let object = format!("link {link} {place}");
@@ -274,6 +278,21 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
         }
     }
     Ok(())
+}
+
+/// The host's way to the subnet of an address that it has there, which the kernel made with the address.
+fn expect_connected<K: Kernel>(
+    converger: &mut Converger<'_, K>,
+    link: &str,
+    index: u32,
+    net: IpNet,
+) -> Result<(), Error> {
+    let connected = |route: &Route| route.dst.trunc() == net.trunc() && route.gateway.is_none();
+    let alone = net.prefix_len() == net.max_prefix_len();
+    if alone || converger.kernel.routes(Place::Host, index).map_err(kernel)?.iter().any(connected) {
+        return Ok(());
+    }
+    Err(missing(format!("route {} on {link} on the host", net.trunc())))
 }
 
 /// Every wanted entry of a table; others are somebody's.

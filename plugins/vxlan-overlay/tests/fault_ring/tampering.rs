@@ -105,7 +105,10 @@ const DEEDS: &[Deed] = &[
     },
     Deed {
         what: "a peer is forgotten",
-        act: |world| on_host(world, Change::DeleteFdb(name(&device(world)), flood_to("192.0.2.2"))),
+        act: |world| {
+            has(world, "\"peers\": [\"192.0.2.")
+                && on_host(world, Change::DeleteFdb(name(&device(world)), flood_to("192.0.2.2")))
+        },
         said: "forwarding entry 00:00:00:00:00:00 dst 192.0.2.2 of vx",
     },
     Deed {

@@ -72,6 +72,8 @@ fn the_entries() {
 fn addresses_and_routes() {
     finds(&world(), "ip addr del 10.1.2.1/24 dev ov42", &["10.1.2.1/24", "ov42"]);
     finds(&world(), "ip -n one route del default via 10.1.2.1", &["route", "10.1.2.1"]);
+    finds(&world(), "ip route del 10.1.2.0/24 dev ov42", &["route 10.1.2.0/24 on ov42 on the host", "is missing"]);
+    finds(&world(), "ip -6 route del fd00:1:2::/64 dev ov42", &["route fd00:1:2::/64 on ov42", "is missing"]);
 }
 
 #[test]
