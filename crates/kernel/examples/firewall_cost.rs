@@ -5,7 +5,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use cnm::{Backend, Firewall, Intent, KernelError, Mac, Owner};
+use cnm::{
+    Backend, Firewall, Hairpin, Intent, KernelError, Mac, Owner, Protocol, Publication, PublishedPort, SetMark, Share,
+};
 use ipnet::IpNet;
 use kernel::HostFirewall;
 use nix::sched::{CloneFlags, unshare};
@@ -17,6 +19,9 @@ fn main() -> Result<(), KernelError> {
     }
     for others in [1, 1000, 5000] {
         among_endpoints(others)?;
+    }
+    for others in [1, 1000, 10_000] {
+        among_ports(others)?;
     }
     Ok(())
 }
@@ -87,6 +92,42 @@ fn among_endpoints(others: u32) -> Result<(), KernelError> {
     }
     firewall.collect("net0", &|_| false)?;
     firewall.release("net0")
+}
+
+/// `others` published ports, each of a container of its own.
+fn among_ports(others: u16) -> Result<(), KernelError> {
+    let publish = |number: u16, protocol: Protocol| {
+        let target = IpNet::new_assert(Ipv4Addr::from(0x0a00_0003 + u32::from(number)).into(), 8);
+        Intent::Publish(Publication {
+            target,
+            device: Some("br0".into()),
+            ports: vec![PublishedPort { protocol, host: None, port: 20_000 + number, target_port: 80 }],
+            masquerade: Hairpin::Neighbours,
+            backend: Backend::Nftables,
+            conditions: Vec::new(),
+            mark: SetMark::Bit(13),
+        })
+    };
+    let mut firewall = HostFirewall::default();
+    let before = kernel_memory();
+    let other = |number: u16| Owner::new("net0", format!("other{number}"), "eth0");
+    for number in 0..others {
+        firewall.install(&other(number), &[publish(number, Protocol::Tcp)])?;
+    }
+    let title =
+        format!("{others} published ports, {} KiB of the kernel's memory", kernel_memory().saturating_sub(before));
+    heading(&title, &["install", "close", "withdraw", "close", "nothing", "close"]);
+    let (me, nobody) = (Owner::new("net0", "c1", "eth0"), Owner::new("net0", "c2", "eth0"));
+    for (what, protocol) in [("one more, TCP", Protocol::Tcp), ("one more, UDP", Protocol::Udp)] {
+        let mut columns = Columns::default();
+        for _ in 0..60 {
+            columns.time(0, |firewall| firewall.install(&me, &[publish(others, protocol)]))?;
+            columns.time(2, |firewall| firewall.withdraw(&me, Share::Ports, &[]))?;
+            columns.time(4, |firewall| firewall.withdraw(&nobody, Share::Ports, &[]))?;
+        }
+        columns.show(&format!("  {what}; DEL of one without ports"));
+    }
+    firewall.collect_share("net0", Share::Ports, &|_| false, &|_| false)
 }
 
 fn owner(number: u32) -> Owner {

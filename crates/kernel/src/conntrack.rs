@@ -24,7 +24,8 @@ const FILTER: u16 = 25;
 /// `NLA_F_NESTED`.
 const NESTED: u16 = 0x8000;
 /// `CTA_FILTER_F_CTA_PROTO_NUM` and `CTA_FILTER_F_CTA_PROTO_DST_PORT`: what of the original tuple is compared.
-const BY_PORT: u32 = 1 << 3 | 1 << 5;
+const BY_PROTOCOL: u32 = 1 << 3;
+const BY_PORT: u32 = 1 << 5;
 
 const ENOENT: i32 = 2;
 const EINVAL: i32 = 22;
@@ -39,7 +40,8 @@ pub(crate) struct Flow {
     /// Where answers come from: `to`, or where the packets are redirected.
     pub(crate) answers_from: (IpAddr, u16),
     protocol: u8,
-    port: u16,
+    /// To which port.
+    pub(crate) port: u16,
     /// What names it: the original direction, its number, its zone, as the kernel has sent them.
     tuple: Vec<u8>,
     id: Vec<u8>,
@@ -62,20 +64,24 @@ impl Conntrack {
         Ok(Self { socket: socket.map_err(|error| KernelError::io("open connection tracking", &error))? })
     }
 
-    /// The connections whose first packet was sent to a port. The kernel picks them out (since 5.8); an older one sends all,
-    /// so they are picked out here once more.
-    pub(crate) fn flows(&mut self, v6: bool, protocol: Protocol, port: u16) -> Result<Vec<Flow>, KernelError> {
-        let wanted = |flow: &Flow| flow.protocol == protocol.number() && flow.port == port;
+    /// The connections whose first packet was sent to one of these ports. The kernel picks them out as far as it can
+    /// (since 5.8): by one port, or by the protocol. It goes through its whole table for each question, which takes some
+    /// milliseconds even if that is empty, so all ports are asked for at once.
+    pub(crate) fn flows(&mut self, v6: bool, protocol: Protocol, ports: &[u16]) -> Result<Vec<Flow>, KernelError> {
+        let wanted = |flow: &Flow| flow.protocol == protocol.number() && ports.contains(&flow.port);
+        let only = if let [port] = ports { Some(*port) } else { None };
         let fill = |batch: &mut Batch| {
             batch.message(GET, flags::DUMP, &header(v6));
             batch.nest(ORIGINAL, |tuple| {
                 tuple.nest(2, |transport| {
                     transport.u8(1, protocol.number());
-                    transport.attribute(3, &port.to_be_bytes());
+                    if let Some(port) = only {
+                        transport.attribute(3, &port.to_be_bytes());
+                    }
                 });
             });
             batch.nest(FILTER, |filter| {
-                filter.u32(1, BY_PORT);
+                filter.u32(1, if only.is_some() { BY_PROTOCOL | BY_PORT } else { BY_PROTOCOL });
                 filter.u32(2, 0);
             });
         };
@@ -84,8 +90,7 @@ impl Conntrack {
             // A kernel that keeps its connections to itself (no CONFIG_NF_CT_NETLINK).
             Err(refusal) if refusal.errno == EINVAL => Ok(Vec::new()),
             found => found.map_err(|refusal| {
-                let what = format!("list the connections to port {port}/{protocol}");
-                KernelError::new(what, refusal.errno, refusal.words)
+                KernelError::new(format!("list the connections by {protocol}"), refusal.errno, refusal.words)
             }),
         }
     }
@@ -178,15 +183,20 @@ mod tests {
                 socket.send_to(b"x", ("127.0.0.1", port)).unwrap();
             }
             let mut conntrack = Conntrack::open().unwrap();
-            let flows = conntrack.flows(false, Protocol::Udp, 5000).unwrap();
+            let flows = conntrack.flows(false, Protocol::Udp, &[5000]).unwrap();
             assert_eq!(flows.len(), 1, "{flows:?}");
             assert_eq!(flows[0].answers_from, (IpAddr::from([127, 0, 0, 1]), 5000));
-            assert_eq!(conntrack.flows(false, Protocol::Sctp, 5000).unwrap(), []);
-            assert_eq!(conntrack.flows(true, Protocol::Udp, 5000).unwrap(), []);
+            assert_eq!(conntrack.flows(false, Protocol::Sctp, &[5000]).unwrap(), []);
+            assert_eq!(conntrack.flows(true, Protocol::Udp, &[5000]).unwrap(), []);
+            let both = conntrack.flows(false, Protocol::Udp, &[5000, 5001, 5002]).unwrap();
+            assert_eq!(
+                both.iter().map(|flow| flow.port).collect::<std::collections::BTreeSet<_>>(),
+                [5000, 5001].into()
+            );
             conntrack.forget(&flows).unwrap();
             conntrack.forget(&flows).unwrap();
-            assert_eq!(conntrack.flows(false, Protocol::Udp, 5000).unwrap(), []);
-            assert_eq!(conntrack.flows(false, Protocol::Udp, 5001).unwrap().len(), 1, "the neighbour stays");
+            assert_eq!(conntrack.flows(false, Protocol::Udp, &[5000]).unwrap(), []);
+            assert_eq!(conntrack.flows(false, Protocol::Udp, &[5001]).unwrap().len(), 1, "the neighbour stays");
         })
         .join()
         .unwrap();

@@ -83,7 +83,7 @@ fn pool() -> Conf {
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    [keys(), addresses(), versions(), others(), mistakes(), firewalls(), crate::macvlan::all()]
+    [keys(), addresses(), versions(), others(), mistakes(), firewalls(), crate::macvlan::all(), crate::portmap::all()]
         .into_iter()
         .flatten()
         .collect()

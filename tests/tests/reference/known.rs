@@ -107,6 +107,24 @@ pub(crate) static DIFFERENCES: &[Known] = &[
     known("macvlan no master, *DEL of ", "DEL needs no master, as today's reference (1.9)"),
     known("macvlan too large, *DEL of ", "DEL removes what is the endpoint's although the MTU is wrong now"),
     known("macvlan unknown args, *DEL of ", "DEL has no use for the arguments, as today's reference (1.9)"),
+    // The portmap plugin.
+    known(
+        "portmap *do not come by wire",
+        "ports at 127.0.0.1 must not be reached by wire, which the reference forgets",
+    ),
+    known("portmap *host iptables: iptables-save: *raw", "the table of that rule"),
+    known(
+        "portmap *, CHECK of ",
+        "Debian's reference looks for the rules of IPv4 in IPv6, too, and does not find them",
+    ),
+    known("portmap masqAll, *: host iptables: ip", "Debian's reference (1.1.1) does not know the key"),
+    known("portmap *, ADD of *.version", "the reference leaves out the family, which the version demands"),
+    known("portmap *, ADD of *: result.msg", "the message has the path of the value"),
+    known("portmap unchained, deleted: host iptables", "the reference's DEL makes the tables where there are none"),
+    known("portmap port 0, *DEL of ", "DEL has no use for the ports"),
+    known("portmap container port -1, *DEL of ", "DEL has no use for the ports"),
+    known("portmap mark bit 32, *DEL of ", "DEL has no use for the mark"),
+    known("portmap bit and chain, *DEL of ", "DEL has no use for the mark"),
     // DEL must not fail for what only ADD needs.
     known("bad subnet, *DEL of ", "DEL frees what is the endpoint's although the ranges are wrong now"),
     known("host bits, *DEL of ", "DEL frees what is the endpoint's although the ranges are wrong now"),

@@ -4,6 +4,7 @@
 mod cases;
 mod known;
 mod macvlan;
+mod portmap;
 mod vm;
 
 use std::collections::BTreeSet;

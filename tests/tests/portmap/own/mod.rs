@@ -1,5 +1,9 @@
 //! Beyond the reference plugin.
 
 mod backends;
+mod bad_input;
 mod connections;
+mod crash;
 mod networks;
+mod parallel;
+mod verbs;

@@ -80,10 +80,13 @@ fn forget(
         return Ok(());
     }
     let mut conntrack = Conntrack::open()?;
-    for (v6, protocol, port) in lingering.iter().map(|one| one.port_of()).collect::<BTreeSet<_>>() {
+    for (v6, protocol) in lingering.iter().map(|one| (one.target.0.is_ipv6(), one.protocol)).collect::<BTreeSet<_>>() {
+        let alike = |one: &&&Redirection| (one.target.0.is_ipv6(), one.protocol) == (v6, protocol);
+        let ports: BTreeSet<u16> = lingering.iter().filter(alike).map(|one| one.port).collect();
+        let ports: Vec<u16> = ports.into_iter().collect();
         let mut stale = Vec::new();
-        for flow in conntrack.flows(v6, protocol, port)? {
-            for redirection in lingering.iter().filter(|one| one.port_of() == (v6, protocol, port)) {
+        for flow in conntrack.flows(v6, protocol, &ports)? {
+            for redirection in lingering.iter().filter(|one| one.port_of() == (v6, protocol, flow.port)) {
                 if doomed(redirection, &flow)? {
                     stale.push(flow);
                     break;

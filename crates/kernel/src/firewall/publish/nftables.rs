@@ -278,6 +278,11 @@ pub(super) fn drift(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Result<
 
 fn differences(nft: &mut Nft, tag: &OwnerTag, wanted: &[Entry], seen: &Seen) -> Result<Vec<String>, KernelError> {
     let mut drift = Vec::new();
+    let has = |entry: &Entry| seen.entries.get(&entry.number).is_some_and(|list| list.contains(entry));
+    let lost = wanted.iter().filter(|entry| !has(entry));
+    drift.extend(lost.map(|entry| {
+        format!("port {} of the host is not published to {} port {}", entry.port(), entry.target, entry.target_port)
+    }));
     for (name, _, rules) in chains() {
         if !seen.base {
             drift.push(format!("chain {name} of {INET} is missing"));
@@ -285,11 +290,6 @@ fn differences(nft: &mut Nft, tag: &OwnerTag, wanted: &[Entry], seen: &Seen) -> 
             drift.push(format!("chain {name} of {INET} has lost rules"));
         }
     }
-    let has = |entry: &Entry| seen.entries.get(&entry.number).is_some_and(|list| list.contains(entry));
-    let lost = wanted.iter().filter(|entry| !has(entry));
-    drift.extend(lost.map(|entry| {
-        format!("port {} of the host is not published to {} port {}", entry.port(), entry.target, entry.target_port)
-    }));
     let expected = all_elements(&seen.entries, tag, &seen.noted);
     let questions: Vec<Question<'_>> = expected.iter().map(Question::Element).collect();
     for (wished, answer) in expected.iter().zip(nft.ask(&questions)?.answers) {

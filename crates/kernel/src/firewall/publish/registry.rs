@@ -84,7 +84,14 @@ impl Entry {
             Intent::Publish(publication) if publication.backend == Backend::Nftables => Some(publication),
             _ => None,
         });
-        publications.flat_map(|publication| Self::of_publication(owner, publication)).collect()
+        let mut entries: Vec<Self> = Vec::new();
+        for entry in publications.flat_map(|publication| Self::of_publication(owner, publication)) {
+            // No address and the unspecified one of the family are the same here.
+            if !entries.contains(&entry) {
+                entries.push(entry);
+            }
+        }
+        entries
     }
 
     fn of_publication(owner: &Owner, publication: &Publication) -> Vec<Self> {
