@@ -57,6 +57,8 @@ impl Device {
             Traffic::Select(selector) => match root {
                 Root::Classes { selectors, .. } => {
                     selectors.push(*selector);
+                    // Those of IPv6 have the higher priority.
+                    selectors.sort_by_key(|selector| matches!(selector.subnet, ipnet::IpNet::V4(_)));
                     Ok(())
                 }
                 Root::Default | Root::Limit(_) | Root::Other(_) => Err((EINVAL, "")),

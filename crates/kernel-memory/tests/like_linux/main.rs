@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must say where")]
 
 mod requests;
+mod shaping;
 mod state;
 mod tunnels;
 mod worlds;
@@ -75,6 +76,37 @@ fn any_sequence_of_requests_about_tunnels_has_the_same_effects() {
 #[test]
 fn the_life_of_a_tunnel_has_the_same_effects() {
     run(&tunnels::life()).unwrap_or_else(|difference| panic!("{difference}"));
+}
+
+/// Sends requests about limits of traffic to both kernels, and compares after each.
+fn shape(requests: &[shaping::Request]) -> Result<(), String> {
+    Worlds::with(|worlds| {
+        let mut memory = Memory::new();
+        requests.iter().try_for_each(|request| {
+            let (theirs, ours) = (request.send(&mut worlds.linux()), request.send(&mut memory));
+            let errno = |answer: &Result<(), cnm::KernelError>| {
+                let errno = answer.as_ref().err().map(|error| error.errno);
+                // What is not there Linux calls absent or invalid, by what was there before.
+                errno.map(|errno| if request.deletes() && errno == 22 { 2 } else { errno })
+            };
+            let (linux, own) = (shaping::observe(&mut worlds.linux()), shaping::observe(&mut memory));
+            if errno(&theirs) == errno(&ours) && linux == own {
+                return Ok(());
+            }
+            Err(format!("{request:?}\n  Linux  {theirs:?} {linux:?}\n  memory {ours:?} {own:?}"))
+        })
+    })
+}
+
+#[test]
+fn limits_of_traffic_have_the_same_effects() {
+    shape(&shaping::usual()).unwrap_or_else(|difference| panic!("{difference}"));
+    let config = Config { cases: 60, failure_persistence: None, max_shrink_iters: 100, ..Config::default() };
+    TestRunner::new(config)
+        .run(&prop::collection::vec(shaping::request(), 1..25), |requests| {
+            shape(&requests).map_err(TestCaseError::fail)
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// ADD tries again when the bridge vanished between its two calls: the same `Linux` must say `ENODEV`, and see the new

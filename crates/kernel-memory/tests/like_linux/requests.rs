@@ -184,6 +184,8 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         8 => (link(), prop::bool::weighted(0.7)).prop_map(|(link, up)| Change::Up(link, up)),
         1 => (link(), any::<bool>()).prop_map(|(link, on)| Change::Promisc(link, on)),
+        1 => (link(), any::<bool>()).prop_map(|(link, on)| Change::AllMulticast(link, on)),
+        1 => (link(), select(&[0u32, 1000, 77][..])).prop_map(|(link, size)| Change::QueueLength(link, size)),
         2 => (link(), mac).prop_map(|(link, mac)| Change::Mac(link, mac)),
         2 => (card(), select(&[1500u32, 1400, 1279, 60, 65535][..])).prop_map(|(link, mtu)| Change::Mtu(link, mtu)),
         1 => (link(), alias).prop_map(|(link, alias)| Change::Alias(link, alias)),

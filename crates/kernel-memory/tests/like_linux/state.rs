@@ -103,7 +103,7 @@ fn link_line(link: &Link, names: &BTreeMap<u32, String>, abroad: &BTreeMap<u32, 
     // lowerlayerdown instead of down depends on unrelated indices.
     let operstate = if link.operstate == 3 { 2 } else { link.operstate };
     format!(
-        "{} {:?} mac {mac:?} mtu {} master {:?} parent {:?} abroad {} group {} up {} promisc {} operstate {operstate} \
+        "{} {:?} mac {mac:?} mtu {} master {:?} parent {:?} abroad {} group {} up {} promisc {} allmulti {} queue {} operstate {operstate} \
          alias {:?} filtering {} port {:?} vxlan {:?}",
         link.name,
         link.kind,
@@ -114,6 +114,8 @@ fn link_line(link: &Link, names: &BTreeMap<u32, String>, abroad: &BTreeMap<u32, 
         link.group,
         link.up,
         link.promisc,
+        link.allmulti,
+        link.queue,
         link.alias,
         link.vlan_filtering,
         link.port,
