@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cnm_tests::{Namespace, Sandbox};
+use cnm_tests::{Attached, Host, Namespace, Sandbox};
 use serde_json::json;
 
 use crate::{limit, limits, stage};
@@ -73,25 +73,43 @@ mod own {
         is_limited(&host, &one, address, true, 20e6);
     }
 
-    #[test]
-    fn subnets_are_told_apart_by_the_address_of_the_other_side() {
+    /// A sandbox and the world beyond its host, with routes between them.
+    fn with_the_world() -> (Host, Sandbox, Attached, Sandbox) {
         let (host, one, attached) = stage();
         let outside = host.outside();
-        for (sandbox, way) in [(&one, "via 10.1.2.1"), (&outside, "via 198.51.100.1")] {
-            let to = if sandbox.name() == "one" { "198.51.100.0/24" } else { "10.1.2.0/24" };
-            sandbox.run(&format!("ip route add {to} {way}"));
+        for (family, beyond, gateway, lan, uplink) in [
+            ("-4", "198.51.100.0/24", "10.1.2.1", "10.1.2.0/24", "198.51.100.1"),
+            ("-6", "2001:db8:51::/64", "fd00:1:2::1", "fd00:1:2::/64", "2001:db8:51::1"),
+        ] {
+            one.run(&format!("ip {family} route add {beyond} via {gateway}"));
+            outside.run(&format!("ip {family} route add {lan} via {uplink}"));
         }
         host.set_sysctl("net/ipv4/ip_forward", "1");
-        let address = attached.addresses()[0].addr();
-        for (key, outside_is_free) in [("unshapedSubnets", true), ("shapedSubnets", false)] {
-            let conf = limits(20_000_000, 20_000_000).with(key, json!(["198.51.100.0/24"]));
-            limit(&host, &conf, &one, &attached).succeeds();
-            for into in [true, false] {
-                let (near, far): (&Namespace, &Namespace) = (&host, &outside);
-                let (free, limited) = if outside_is_free { (far, near) } else { (near, far) };
-                is_limited(limited, &one, address, into, 20e6);
-                is_free(free, &one, address, into);
-            }
+        host.set_sysctl("net/ipv6/conf/all/forwarding", "1");
+        (host, one, attached, outside)
+    }
+
+    #[test]
+    fn what_is_not_of_a_subnet_is_limited_by_the_address_of_the_other_side() {
+        let (host, one, attached, outside) = with_the_world();
+        let subnets = json!(["198.51.100.0/24", "2001:db8:51::/64"]);
+        limit(&host, &limits(20_000_000, 20_000_000).with("unshapedSubnets", subnets), &one, &attached).succeeds();
+        for (address, into) in [(0, true), (1, false)] {
+            let address = attached.addresses()[address].addr();
+            is_limited(&host, &one, address, into, 20e6);
+            is_free(&outside, &one, address, into);
+        }
+    }
+
+    #[test]
+    fn what_is_of_a_subnet_is_limited_by_the_address_of_the_other_side() {
+        let (host, one, attached, outside) = with_the_world();
+        let subnets = json!(["198.51.100.0/24", "2001:db8:51::/64"]);
+        limit(&host, &limits(20_000_000, 20_000_000).with("shapedSubnets", subnets), &one, &attached).succeeds();
+        for (address, into) in [(0, false), (1, true)] {
+            let address = attached.addresses()[address].addr();
+            is_limited(&outside, &one, address, into, 20e6);
+            is_free(&host, &one, address, into);
         }
     }
 }
