@@ -141,6 +141,8 @@ fn is_local(route: &Option<RouteLookup>) -> bool {
 /// cannot be reached now; ADD does not wait for it, CHECK and STATUS tell.
 fn way(verb: Command, host: &dyn Host, routes: &BTreeMap<IpAddr, Option<RouteLookup>>) -> Result<Option<u32>, Error> {
     let mut least = None;
+    // Most peers are reached by the same link.
+    let mut by_link: BTreeMap<u32, Option<u32>> = BTreeMap::new();
     for (peer, route) in routes.iter().filter(|(_, route)| !is_local(route)) {
         let Some(route) = route else {
             let text = format!("peers: this host has no route to {peer}");
@@ -153,8 +155,14 @@ fn way(verb: Command, host: &dyn Host, routes: &BTreeMap<IpAddr, Option<RouteLoo
         let mut narrowest = Some(route.mtu).filter(|&mtu| mtu != 0);
         if narrowest.is_none() {
             for link in std::iter::once(&route.link).chain(&route.others) {
-                let link = host.link(&LinkName::Index(*link)).map_err(asked)?;
-                narrowest = narrowest.into_iter().chain(link.map(|link| link.mtu)).min();
+                let mtu = match by_link.entry(*link) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(vacant) => {
+                        let link = host.link(&LinkName::Index(*link)).map_err(asked)?;
+                        *vacant.insert(link.map(|link| link.mtu))
+                    }
+                };
+                narrowest = narrowest.into_iter().chain(mtu).min();
             }
         }
         least = least.into_iter().chain(narrowest).min();
