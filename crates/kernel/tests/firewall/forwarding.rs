@@ -199,6 +199,28 @@ fn bridges_with_a_policy_are_kept_apart_and_others_are_not() {
     });
 }
 
+#[test]
+fn two_policies_on_one_bridge_are_an_error_that_names_both() {
+    alone(|| {
+        let mut firewall = HostFirewall::default();
+        firewall.install(&owner("a"), &on("cni0", "10.1.2.3/24", Ingress::SameBridge)).unwrap();
+        let before = ruleset();
+        let db = Owner::new("db", "b", "eth0");
+        let error = firewall.install(&db, &on("cni0", "10.1.2.4/24", Ingress::Isolated)).unwrap_err().to_string();
+        for word in ["ingress-isolated-cni0", "ingress-same-bridge-cni0", "web", "ingressPolicy"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        assert_eq!(ruleset(), before, "all or nothing");
+        // The same one, or none, is welcome.
+        firewall.install(&db, &on("cni0", "10.1.2.4/24", Ingress::SameBridge)).unwrap();
+        firewall.install(&Owner::new("free", "c", "eth0"), &on("cni0", "10.1.2.5/24", Ingress::Open)).unwrap();
+        firewall.release("web").unwrap();
+        assert!(ruleset().contains("ingress-same-bridge-cni0"), "{}", ruleset());
+        firewall.release("db").unwrap();
+        assert!(!ruleset().contains("ingress-same-bridge"), "{}", ruleset());
+    });
+}
+
 /// An endpoint of somebody else's bridge answers for itself: it goes by its tag, and GC finds it.
 #[test]
 fn what_an_endpoint_has_itself_goes_with_it_and_by_collection() {

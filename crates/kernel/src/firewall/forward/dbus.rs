@@ -247,3 +247,53 @@ fn read_field(from: &[u8], at: usize, little: bool) -> Option<(u8, Value, usize)
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The header's fields as another program writes them, with one of a kind that we do not read at the end.
+    #[test]
+    fn fields_are_written_and_read_back() {
+        let mut fields = Vec::new();
+        field(&mut fields, PATH, "o", "/org/example");
+        field(&mut fields, SIGNATURE, "g", "ss");
+        field(&mut fields, MEMBER, "s", "addSource");
+        fields.resize(fields.len().next_multiple_of(8), 0);
+        fields.extend_from_slice(&[REPLY_SERIAL, 1, b'u', 0, 7, 0, 0, 0]);
+        fields.extend_from_slice(&[9, 1, b'u', 0, 1, 0, 0, 0, 10, 1, b'x', 0, 0, 0, 0, 0]);
+        let text = |text: &str| Value::Text(text.into());
+        let wanted = [
+            (PATH, text("/org/example")),
+            (SIGNATURE, text("ss")),
+            (MEMBER, text("addSource")),
+            (REPLY_SERIAL, Value::Number(7)),
+            (9, Value::Number(1)),
+        ];
+        assert_eq!(read_fields(&fields, fields.len(), true), wanted);
+        for length in 0..fields.len() {
+            // Cut anywhere it gives what is whole, and never panics.
+            let read = read_fields(&fields, length, true);
+            assert_eq!(read, wanted[..read.len()], "{length}");
+        }
+    }
+
+    #[test]
+    fn texts_are_read_in_either_order_of_bytes() {
+        let mut body = Vec::new();
+        text(&mut body, "a");
+        text(&mut body, "zone");
+        assert_eq!(read_text(&body, 0, true), Some(("a".into(), 6)));
+        assert_eq!(read_text(&body, 6, true), Some(("zone".into(), 17)));
+        assert_eq!(read_text(&[0, 0, 0, 1, b'b', 0], 0, false), Some(("b".into(), 6)));
+        assert_eq!(read_text(&[0xff, 0xff, 0xff, 0xff, b'b', 0], 0, true), None);
+    }
+
+    #[test]
+    fn an_address_that_is_no_socket_is_refused() {
+        for address in ["", "tcp:host=localhost,port=1", "unix:tmpdir=/tmp", "unix:path"] {
+            assert_eq!(connect(address).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{address}");
+        }
+        assert_eq!(connect("unix:guid=1,path=/nonexistent").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}
