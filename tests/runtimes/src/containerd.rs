@@ -256,6 +256,12 @@ impl Pod<'_> {
         list.map(|ip| ip.parse().unwrap_or_else(|error| panic!("address {ip:?} of {}: {error}", self.name))).collect()
     }
 
+    /// Whether its sandbox runs, as far as containerd has noticed.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.status().status.is_some_and(|status| status.state == 0)
+    }
+
     /// The path of its network namespace.
     ///
     /// # Panics

@@ -6,7 +6,7 @@ use std::thread;
 
 use cnm_runtime_tests::messages::PortMapping;
 use cnm_runtime_tests::{Chain, Containerd, PodConfig, Protocol};
-use cnm_tests::{Sandbox, Snapshot, Suite};
+use cnm_tests::{Sandbox, Snapshot, Suite, eventually};
 use serde_json::{Value, json};
 
 use crate::{HOST, OUTSIDE, answers, is_mute, port};
@@ -61,7 +61,7 @@ fn a_node_without_network_is_not_ready() {
     let refused = containerd.attempts_pod(&containerd.pod("web")).map(|pod| pod.id).expect_err("there is no network");
     assert!(refused.message().contains("cni plugin not initialized"), "{refused}");
     containerd.configures(&network());
-    cnm_tests::eventually("NetworkReady", || {
+    eventually("NetworkReady", || {
         let condition = containerd.condition("NetworkReady");
         if condition.holds { Ok(()) } else { Err(format!("{condition:?}")) }
     });
@@ -265,6 +265,7 @@ mod own {
         let path = pod.netns();
         // As after a reboot: no process, no namespace.
         let _ = containerd.ctr(&format!("--namespace k8s.io task kill --signal SIGKILL {}", pod.id)).expect_success();
+        eventually("containerd notices", || if pod.is_ready() { Err("it is ready".into()) } else { Ok(()) });
         containerd.run(&format!("umount {path}"));
         containerd.run(&format!("rm {path}"));
         pod.goes();

@@ -1,6 +1,7 @@
 //! `ctr run --cni`: containerd's own command, which takes the first network of `/etc/cni/net.d`.
 
 use cnm_runtime_tests::Containerd;
+use cnm_tests::eventually;
 use serde_json::json;
 
 use crate::OUTSIDE;
@@ -53,7 +54,10 @@ fn a_container_in_the_background_reaches_the_world() {
     let _ = containerd.ctr("task rm --force web").expect_success();
     let _ = containerd.ctr("container rm web").expect_success();
     // ctr leaves the detaching to its user; the veth went with the namespace.
-    assert_eq!(containerd.ports("br-plain"), Vec::<String>::new());
+    eventually("the kernel destroys the namespace and its veth", || match containerd.ports("br-plain").as_slice() {
+        [] => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
     containerd.is_quiet(&["containerd --config"]);
 }
 
