@@ -6,9 +6,10 @@ mod requests;
 mod shaping;
 mod state;
 mod tunnels;
+mod vm;
 mod worlds;
 
-use cnm::Place;
+use cnm::{Kernel, Place};
 use kernel_memory::Memory;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -34,7 +35,9 @@ fn step(worlds: &Worlds, memory: &mut Memory, request: &Request) -> Result<(), S
 /// Runs a sequence in fresh namespaces.
 fn run(requests: &[Request]) -> Result<(), String> {
     Worlds::with(|worlds| {
-        let mut memory = Memory::new();
+        // As the real one, with VLAN filtering or without.
+        let filters = worlds.linux().vlans(Place::Host, 0).is_ok();
+        let mut memory = if filters { Memory::new().with_vlan_filtering() } else { Memory::new() };
         state::compare(&mut worlds.linux(), &mut memory)
             .map_err(|difference| format!("at the beginning\n{difference}"))?;
         requests.iter().try_for_each(|request| step(worlds, &mut memory, request))

@@ -77,6 +77,12 @@ fn observe_place(kernel: &mut dyn Kernel, place: Place, lines: &mut Vec<String>)
             kernel.links(place, link.index).unwrap().into_iter().map(|port| port.name).collect();
         ports.sort();
         lines.push(format!("{place}: ports of {}: {ports:?}", link.name));
+        if link.port.is_some() {
+            // Or the error of a kernel that knows none.
+            let vlans = kernel.vlans(place, link.index).map_err(|error| error.errno);
+            let vlans = vlans.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+            lines.push(format!("{place}: VLANs of {}: {vlans:?}", link.name));
+        }
         for key in SYSCTLS {
             let key = key.replace("IF", &link.name);
             lines.push(format!("{place}: {key} {:?}", kernel.sysctl(place, &key).unwrap()));
