@@ -116,6 +116,7 @@ fn what_the_reference_has_published_goes_with_del_and_gc() {
         let there = |host: &Host| host.run("iptables-save -t nat") + &host.run("ip6tables-save -t nat");
         let made = there(&host).matches("CNI-DN-").count();
         assert!(made > 0);
+        host.check(&with_result, &one).succeeds_silently();
         if gone_by == "DEL" {
             host.call("portmap", "DEL").conf(&conf).container("one").ifname("eth0").run().succeeds_silently();
         } else {

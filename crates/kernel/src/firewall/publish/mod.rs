@@ -13,6 +13,7 @@ use cnm::{Backend, Intent, KernelError, Owner, OwnerTag, Publication};
 
 use super::reference::iptables_tables;
 use super::{HostFirewall, legacy, together};
+use crate::nft::Nft;
 use flows::Redirection;
 use programs::Suspects;
 
@@ -27,6 +28,17 @@ fn publications(intents: &[Intent], backend: Backend) -> impl Iterator<Item = &P
 /// Whether programs look and change in separate steps.
 pub(super) fn by_programs(intents: &[Intent]) -> bool {
     publications(intents, Backend::Iptables).next().is_some()
+}
+
+/// Whether the reference plugin has published the attachment's ports, before an upgrade in place: then they do not drift
+/// because ours are not there. Asked only in that case.
+fn published_by_reference(nft: &mut Nft, owner: &Owner) -> Result<bool, KernelError> {
+    let found = reference::find(nft, owner)?;
+    if found.iptables.contains(&true) || reference::has_rules(nft, owner, found)? {
+        return Ok(true);
+    }
+    let chain = chains::chain_of(owner);
+    Ok([false, true].into_iter().any(|v6| legacy::has_chain(v6, "nat", &chain)))
 }
 
 impl HostFirewall {
@@ -115,6 +127,9 @@ impl HostFirewall {
             let nft = self.working_nft()?;
             drift = nftables::drift(nft, owner, intents)?;
             drift.extend(conditional::drift(nft, owner, &by_nftables)?);
+            if !drift.is_empty() && published_by_reference(nft, owner)? {
+                drift.clear();
+            }
         }
         for publication in publications(intents, Backend::Iptables) {
             drift.extend(programs::drift(owner, publication)?);

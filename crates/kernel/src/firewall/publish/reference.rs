@@ -35,8 +35,8 @@ pub(super) fn find(nft: &mut Nft, owner: &Owner) -> Result<Found, KernelError> {
     Ok(Found { tables: [there(0), there(1)], iptables: [there(2), there(3)] })
 }
 
-/// Removes the container's rules from its tables. They name no network: the reference, too, removes those of all of them.
-pub(super) fn remove(nft: &mut Nft, owner: &Owner, found: Found) -> Result<(), KernelError> {
+/// The steps that remove the container's rules from its tables.
+fn rules(nft: &mut Nft, owner: &Owner, found: Found) -> Result<Vec<Step>, KernelError> {
     let mut steps = Vec::new();
     for (table, _) in TABLES.into_iter().zip(found.tables).filter(|(_, there)| *there) {
         for chain in CHAINS {
@@ -44,7 +44,17 @@ pub(super) fn remove(nft: &mut Nft, owner: &Owner, found: Found) -> Result<(), K
             steps.extend(rules.map(|rule| Step::DropRule(table, rule.chain, rule.handle)));
         }
     }
-    for some in steps.chunks(256) {
+    Ok(steps)
+}
+
+/// Whether the container has rules in its tables.
+pub(super) fn has_rules(nft: &mut Nft, owner: &Owner, found: Found) -> Result<bool, KernelError> {
+    rules(nft, owner, found).map(|steps| !steps.is_empty())
+}
+
+/// Removes the container's rules from its tables. They name no network: the reference, too, removes those of all of them.
+pub(super) fn remove(nft: &mut Nft, owner: &Owner, found: Found) -> Result<(), KernelError> {
+    for some in rules(nft, owner, found)?.chunks(256) {
         nft.commit(None, some).map_err(KernelError::from)?;
     }
     Ok(())
