@@ -27,7 +27,7 @@ pub const ELOOP: i32 = 40;
 pub const EOPNOTSUPP: i32 = 95;
 /// An address of another family.
 pub const EAFNOSUPPORT: i32 = 97;
-/// The port is taken.
+/// Another one has it: a UDP port, or the MAC on a wire.
 pub const EADDRINUSE: i32 = 98;
 /// No such address, or a MAC that no interface may carry.
 pub const EADDRNOTAVAIL: i32 = 99;

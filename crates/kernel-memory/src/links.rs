@@ -23,6 +23,11 @@ impl World {
     /// `RTM_NEWLINK` with `NLM_F_EXCL`: all or nothing. `sandbox` is where a peer may be born.
     pub(crate) fn create(&mut self, ns: NsId, sandbox: Option<NsId>, spec: &LinkSpec) -> Result<Claimed, Refusal> {
         let master = self.find_master(ns, spec)?;
+        // Whoever asks looks up what is beneath first.
+        let stands = |space: &crate::namespace::Namespace, name: &str| space.by_name(name).is_some();
+        if spec.beneath().is_some_and(|name| !self.spaces.get(&ns).is_some_and(|space| stands(space, name))) {
+            return Err((ENODEV, "there is nothing beneath"));
+        }
         if spec.mac.is_some_and(|mac| !mac.is_assignable()) {
             return Err((EADDRNOTAVAIL, ""));
         }
@@ -153,6 +158,7 @@ impl World {
         }
         if !mtu_set {
             space.set_mtu(master, smallest);
+            self.shrink_above(ns, master, smallest);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::device::{Device, Kind, NsId};
 use crate::links::next_index;
 use crate::memory::World;
 use crate::namespace::Refusal;
-use crate::{EBUSY, EEXIST, EINVAL, ENETDOWN, ENODEV};
+use crate::{EADDRINUSE, EBUSY, EEXIST, EINVAL, ENETDOWN, ENODEV};
 
 impl World {
     /// Everything that stands on a link, in whatever namespace: (namespace, index).
@@ -116,7 +116,7 @@ impl World {
                 let wire = (*parent_ns, *parent);
                 let parents = self.device(wire.0, wire.1).is_some_and(|parent| parent.mac == device.mac);
                 let others = self.macvlans_on(wire).any(|(other, _)| other.up && other.mac == device.mac);
-                if parents || others { Err((EBUSY, "")) } else { Ok(()) }
+                if parents || others { Err((EADDRINUSE, "")) } else { Ok(()) }
             }
             Kind::Loopback
             | Kind::Hardware

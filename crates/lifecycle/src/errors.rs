@@ -18,6 +18,9 @@ pub(crate) const INVALID: i32 = 22;
 /// `EOPNOTSUPP`.
 pub(crate) const NOT_SUPPORTED: i32 = 95;
 
+/// `EADDRINUSE`.
+pub(crate) const IN_USE: i32 = 98;
+
 /// CHECK found a difference. Plugin specific (100 and above); runtimes look at the text only.
 pub(crate) const DRIFT: Code = Code::Other(100);
 

@@ -2,6 +2,7 @@
 //! observable state must be equal. Needs root: each case makes its own network namespaces.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must say where")]
 
+mod macvlans;
 mod requests;
 mod shaping;
 mod state;
@@ -110,6 +111,20 @@ fn limits_of_traffic_have_the_same_effects() {
             shape(&requests).map_err(TestCaseError::fail)
         })
         .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn any_sequence_of_requests_about_macvlans_has_the_same_effects() {
+    any_sequence_of(macvlans::request());
+}
+
+#[test]
+fn both_find_and_delete_the_same_links_elsewhere() {
+    Worlds::with(|worlds| {
+        let ours = macvlans::look_elsewhere(&mut Memory::new());
+        assert_eq!(macvlans::look_elsewhere(&mut worlds.linux()), ours);
+        assert!(ours.iter().any(|line| line.contains("m0")) && ours.len() > 10, "{ours:?}");
+    });
 }
 
 /// ADD tries again when the bridge vanished between its two calls: the same `Linux` must say `ENODEV`, and see the new

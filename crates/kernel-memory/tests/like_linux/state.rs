@@ -110,7 +110,7 @@ fn link_line(link: &Link, names: &BTreeMap<u32, String>, abroad: &BTreeMap<u32, 
     let operstate = if link.operstate == 3 { 2 } else { link.operstate };
     format!(
         "{} {:?} mac {mac:?} mtu {} master {:?} parent {:?} abroad {} group {} up {} promisc {} allmulti {} queue {} operstate {operstate} \
-         alias {:?} filtering {} port {:?} vxlan {:?}",
+         alias {:?} filtering {} port {:?} vxlan {:?} mode {:?}",
         link.name,
         link.kind,
         link.mtu,
@@ -126,5 +126,6 @@ fn link_line(link: &Link, names: &BTreeMap<u32, String>, abroad: &BTreeMap<u32, 
         link.vlan_filtering,
         link.port,
         link.vxlan,
+        link.mode,
     )
 }

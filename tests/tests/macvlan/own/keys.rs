@@ -154,7 +154,7 @@ fn mtu_in_the_result_of_the_newest_version() {
     assert_eq!(result.json()["interfaces"][0]["mtu"], json!(1450));
 }
 
-/// The kernel would say "Device or resource busy" when it comes up.
+/// The kernel would say "Address already in use" when it comes up.
 #[test]
 fn a_hardware_address_that_is_on_the_wire_already_is_refused_and_nothing_stays() {
     let host = Host::new();
@@ -163,6 +163,6 @@ fn a_hardware_address_that_is_on_the_wire_already_is_refused_and_nothing_stays()
     let (_one, _) = host.attach(&taken, "one");
     let two = host.sandbox("two");
     let before = host.snapshot();
-    host.add(&taken, &two).fails().says(&["bring", "up"]);
+    host.add(&taken, &two).fails().says(&["up", "another interface on the same master", "MAC address"]);
     host.is_again(&before);
 }
