@@ -89,11 +89,6 @@ pub(crate) fn without_snat(by: &dyn Fn(Conf) -> Conf) {
     assert_eq!(host.sysctl("net/ipv4/conf/br-web/route_localnet"), "0");
 }
 
-#[test]
-fn with_masq_all_everybody_looks_like_the_host() {
-    with_masq_all(&|conf| conf);
-}
-
 pub(crate) fn with_masq_all(by: &dyn Fn(Conf) -> Conf) {
     let host = Host::new();
     let outside = host.outside();

@@ -6,4 +6,5 @@ mod connections;
 mod crash;
 mod networks;
 mod parallel;
+mod sctp;
 mod verbs;

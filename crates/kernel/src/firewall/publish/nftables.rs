@@ -22,6 +22,7 @@ const SLOTS: u32 = 2;
 /// How often CHECK looks again because something has changed meanwhile.
 const DRIFT_TRIES: usize = 40;
 
+const EOPNOTSUPP: i32 = 95;
 const EADDRINUSE: i32 = 98;
 
 /// The entries of some ports.
@@ -168,10 +169,20 @@ pub(super) fn install(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Resul
             steps.extend(difference(nft, before, all_elements(&after, &tag, &noted))?);
             there = after;
             Ok((Some(seen.generation), steps))
-        })?;
+        })
+        .map_err(lacks_labels)?;
         published.extend(there.into_values().flatten());
     }
     Ok(published)
+}
+
+/// The one thing that the rules need and that a kernel with nf_tables may lack.
+fn lacks_labels(error: KernelError) -> KernelError {
+    if error.errno != EOPNOTSUPP {
+        return error;
+    }
+    let words = "the rules of published ports need CONFIG_NF_CONNTRACK_LABELS; use the iptables backend on this kernel";
+    KernelError { words: words.into(), ..error }
 }
 
 /// Puts what is wanted of a port into its list, in place of what the attachment had before.
