@@ -1,5 +1,6 @@
 //! The real kernel: two route sockets, one per namespace, opened once; everything goes through them.
 
+mod apply;
 mod queueing;
 
 use std::fs::File;
@@ -16,7 +17,6 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::change::{encode, index_needed};
 use crate::netlink::{self, Batch, Message, Netlink, Refusal};
 use crate::netns::OWN;
 use crate::notes::Files;
@@ -25,6 +25,8 @@ use crate::{HostFirewall, Sandbox, sysctl};
 
 /// `RTNLGRP_LINK`.
 const LINK_EVENTS: u32 = 1;
+/// Changes in one send. More answers than some 200 do not fit into a socket's buffer, and are lost.
+const AT_ONCE: usize = 100;
 /// RFC 2863: up.
 const OPER_UP: u8 = 6;
 /// How long a bridge port may take until it forwards. The reference sleeps 2.55 s in all.
@@ -144,57 +146,7 @@ impl Kernel for Linux {
     }
 
     fn apply(&mut self, place: Place, changes: &[Change]) -> Vec<Result<(), KernelError>> {
-        let all = |error: KernelError| changes.iter().map(|_| Err(error.clone())).collect();
-        if changes.is_empty() {
-            return Vec::new();
-        }
-        let mut indices = Vec::with_capacity(changes.len());
-        for change in changes {
-            indices.push(match index_needed(change) {
-                Some(LinkName::Index(index)) => Ok(*index),
-                Some(name @ LinkName::Name(_)) => match self.link(place, name) {
-                    Ok(Some(link)) => Ok(link.index),
-                    Ok(None) => Err(KernelError::new(format!("{change} {place}"), Errno::ENODEV as i32, "")),
-                    Err(error) => Err(error),
-                },
-                None => Ok(0),
-            });
-        }
-        if indices.iter().all(Result::is_err) {
-            return indices.into_iter().map(|index| index.map(drop)).collect();
-        }
-        if changes.iter().any(|change| matches!(change, Change::DeleteLink(_) | Change::DeleteElsewhere(..))) {
-            self.seen.clear();
-        }
-        let socket = match self.socket(place) {
-            Ok(socket) => socket,
-            Err(error) => return all(error),
-        };
-        let mut batch = socket.batch();
-        for (change, index) in changes.iter().zip(&indices) {
-            if let Ok(index) = index {
-                encode(&mut batch, change, *index);
-            }
-        }
-        let answers = match socket.exchange(&batch, |_| {}) {
-            Ok(answers) => answers,
-            Err(error) => return all(KernelError::io(format!("talk to the kernel {place}"), &error)),
-        };
-        let mut answers = answers.into_iter();
-        let judge = |(change, index): (&Change, Result<u32, KernelError>)| {
-            index?;
-            match answers.next() {
-                // Its namespace has ended, and the link with it.
-                Some(Err(refusal))
-                    if matches!(change, Change::DeleteElsewhere(..)) && refusal.errno == Errno::EINVAL as i32 =>
-                {
-                    Err(refused(format!("{change} {place}"), Refusal { errno: Errno::ENODEV as i32, ..refusal }))
-                }
-                Some(Err(refusal)) => Err(refused(format!("{change} {place}"), refusal)),
-                Some(Ok(())) | None => Ok(()),
-            }
-        };
-        changes.iter().zip(indices).map(judge).collect()
+        changes.chunks(AT_ONCE).flat_map(|some| self.apply_at_once(place, some)).collect()
     }
 
     fn link(&mut self, place: Place, name: &LinkName) -> Result<Option<Link>, KernelError> {

@@ -79,3 +79,18 @@ fn many_at_once() {
     }
     host.is_again(&before);
 }
+
+/// More messages than one send takes answers for.
+#[test]
+fn five_hundred_subnets() {
+    let (host, one, attached) = stage();
+    let before = host.snapshot();
+    let subnets: Vec<String> = (0..500).map(|n| format!("10.{}.{}.0/24", n / 250, n % 250)).collect();
+    let conf = limits(8_000_000, 8_000_000).with("unshapedSubnets", subnets);
+    let result = limit(&host, &conf, &one, &attached).attached();
+    assert_eq!(host.filters(device(), "1:").len(), 500);
+    assert_eq!(host.filters(&port(&attached), "1:").len(), 500);
+    host.check(&conf.clone().after(result.json()), &one).succeeds_silently();
+    host.del(&conf.after(result.json()), &one).succeeds_silently();
+    host.is_again(&before);
+}
