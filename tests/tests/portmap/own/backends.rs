@@ -182,3 +182,33 @@ fn conditions_are_those_of_either_program() {
         assert!(host.ruleset().mentions("id: one").iter().all(|line| !line.contains("8080")));
     }
 }
+
+/// Rules in the older variant of iptables, from a time when that had the plain name.
+#[test]
+fn rules_of_the_legacy_variant_go_with_del_and_gc() {
+    for gone_by in ["DEL", "GC"] {
+        let host = Host::new();
+        let web = network("web", 2);
+        let (one, first) = attach(&host, &web, "one");
+        let conf = portmap(&web, &[mapping(8080, 80, "tcp"), mapping(53, 53, "udp")]).with("backend", "iptables");
+        publish(&host, &conf, &one, &first).succeeds();
+        for family in ["iptables", "ip6tables"] {
+            let saved = host.run(&format!("{family}-save -t nat"));
+            host.write_file("/run/saved", saved);
+            host.run(&format!("{family}-legacy-restore --noflush /run/saved"));
+        }
+        let there = |variant: &str| {
+            ["iptables", "ip6tables"]
+                .map(|family| host.run(&format!("{family}{variant}-save -t nat")).matches("CNI-DN-").count())
+        };
+        assert!(there("-legacy").iter().all(|count| *count > 0));
+        if gone_by == "DEL" {
+            host.call("portmap", "DEL").conf(&conf).container("one").ifname("eth0").run().succeeds_silently();
+        } else {
+            host.gc(&conf.clone().version("1.1.0").keeping(&[])).succeeds_silently();
+        }
+        for variant in ["-legacy", "-nft"] {
+            assert_eq!(there(variant), [0, 0], "{gone_by}, {variant}");
+        }
+    }
+}
