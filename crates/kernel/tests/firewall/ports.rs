@@ -215,6 +215,15 @@ fn drift_names_what_is_lost_and_adding_again_mends_it() {
         );
         firewall.install(&owner("a"), &intents).unwrap();
         assert_eq!(ruleset(), whole);
+        run("nft flush map inet cnm publishers");
+        assert_eq!(
+            firewall.drift(&owner("a"), &intents).unwrap(),
+            [
+                "port 8080/tcp of the host is missing in map publishers of table inet cnm",
+                "port 53/udp of the host is missing in map publishers of table inet cnm"
+            ]
+        );
+        firewall.install(&owner("a"), &intents).unwrap();
         run("nft flush chain inet cnm publish-output");
         assert_eq!(
             firewall.drift(&owner("a"), &intents).unwrap(),

@@ -3,6 +3,7 @@
 //! seen and sent with the generation in which it was seen.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::iter;
 
 use cnm::{Intent, KernelError, Owner, OwnerTag};
 
@@ -98,10 +99,14 @@ fn more(
     }
 }
 
-/// Everything that follows from some entries and from the notes of one attachment, each once: two ports of the host may
-/// lead to the same of an endpoint.
-fn all_elements(entries: &Entries, tag: &OwnerTag, noted: &[Number]) -> Vec<Element> {
-    let notes = noted.iter().zip(0..).map(|(number, at)| number.note(tag, at));
+/// The notes of an attachment that begin at one of them.
+fn notes<'a>(tag: &'a OwnerTag, noted: &'a [Number], first: usize) -> impl Iterator<Item = Element> + 'a {
+    noted.iter().zip(0..).skip(first).map(|(number, at)| number.note(tag, at))
+}
+
+/// Everything that follows from some entries, with notes, each once: two ports of the host may lead to the same of an
+/// endpoint.
+fn all_elements(entries: &Entries, notes: impl Iterator<Item = Element>) -> Vec<Element> {
     let mut all: Vec<Element> = entries.values().flat_map(|list| elements(list)).chain(notes).collect();
     let mut seen = HashSet::with_capacity(all.len());
     all.retain(|element| seen.insert((element.set.name, element.key.clone())));
@@ -146,8 +151,9 @@ pub(super) fn install(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Resul
     }
     let mut published = Vec::new();
     let tag = owner.tag();
-    let numbers: Vec<Number> = wanted.iter().map(|entry| entry.number).collect::<BTreeSet<_>>().into_iter().collect();
-    for some in numbers.chunks(CHUNK) {
+    let numbers: BTreeSet<Number> = wanted.iter().map(|entry| entry.number).collect();
+    let in_order: Vec<Number> = numbers.iter().copied().collect();
+    for some in in_order.chunks(CHUNK) {
         let some: BTreeSet<Number> = some.iter().copied().collect();
         let mut there = Entries::new();
         transact(nft, |nft| {
@@ -157,16 +163,17 @@ pub(super) fn install(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Resul
                 withdraw(nft, &tag)?;
                 seen = look(nft, &tag, &some)?;
             }
-            let before = all_elements(&seen.entries, &tag, &seen.noted);
+            let before = all_elements(&seen.entries, iter::empty());
             let mut after = seen.entries;
             for (number, list) in &mut after {
                 add_own(list, &tag, wanted.iter().filter(|entry| entry.number == *number).cloned().collect())?;
             }
             let mut noted = seen.noted;
             let new: Vec<Number> = some.iter().filter(|number| !noted.contains(number)).copied().collect();
+            let known = noted.len();
             noted.extend(new);
             let mut steps = if seen.base { Vec::new() } else { create() };
-            steps.extend(difference(nft, before, all_elements(&after, &tag, &noted))?);
+            steps.extend(difference(nft, before, all_elements(&after, notes(&tag, &noted, known)))?);
             there = after;
             Ok((Some(seen.generation), steps))
         })
@@ -236,10 +243,10 @@ pub(super) fn withdraw(nft: &mut Nft, tag: &OwnerTag) -> Result<Vec<Entry>, Kern
                 left = true;
                 return Ok((Some(seen.generation), Vec::new()));
             }
-            let before = all_elements(&seen.entries, tag, &all);
+            let before = all_elements(&seen.entries, notes(tag, &all, noted.len()));
             let mut after = seen.entries;
             after.values_mut().for_each(|list| gone.extend(list.extract_if(.., |entry| entry.is_of(tag))));
-            let mut steps = difference(nft, before, all_elements(&after, tag, &noted))?;
+            let mut steps = difference(nft, before, all_elements(&after, iter::empty()))?;
             if conditional && !left {
                 steps.extend(conditional::remove(nft, tag)?);
             }
@@ -278,7 +285,7 @@ pub(super) fn drift(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Result<
     let mut drift = Vec::new();
     for _ in 0..DRIFT_TRIES {
         let seen = look(nft, &owner.tag(), &wanted.iter().map(|entry| entry.number).collect())?;
-        drift = differences(nft, &owner.tag(), &wanted, &seen)?;
+        drift = differences(nft, &wanted, &seen)?;
         // What looks wrong may have been changed between two looks.
         if drift.is_empty() || nft.generation()? == seen.generation {
             break;
@@ -287,13 +294,15 @@ pub(super) fn drift(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Result<
     Ok(drift)
 }
 
-fn differences(nft: &mut Nft, tag: &OwnerTag, wanted: &[Entry], seen: &Seen) -> Result<Vec<String>, KernelError> {
+fn differences(nft: &mut Nft, wanted: &[Entry], seen: &Seen) -> Result<Vec<String>, KernelError> {
     let mut drift = Vec::new();
     let has = |entry: &Entry| seen.entries.get(&entry.number).is_some_and(|list| list.contains(entry));
     let lost = wanted.iter().filter(|entry| !has(entry));
     drift.extend(lost.map(|entry| {
         format!("port {} of the host is not published to {} port {}", entry.port(), entry.target, entry.target_port)
     }));
+    let unnoted = wanted.iter().filter(|entry| has(entry) && !seen.noted.contains(&entry.number));
+    drift.extend(unnoted.map(|entry| format!("port {} of the host is missing in {}", entry.port(), &PUBLISHERS)));
     for (name, _, rules) in chains() {
         if !seen.base {
             drift.push(format!("chain {name} of {INET} is missing"));
@@ -301,7 +310,7 @@ fn differences(nft: &mut Nft, tag: &OwnerTag, wanted: &[Entry], seen: &Seen) -> 
             drift.push(format!("chain {name} of {INET} has lost rules"));
         }
     }
-    let expected = all_elements(&seen.entries, tag, &seen.noted);
+    let expected = all_elements(&seen.entries, iter::empty());
     let questions: Vec<Question<'_>> = expected.iter().map(Question::Element).collect();
     for (wished, answer) in expected.iter().zip(nft.ask(&questions)?.answers) {
         match answer.into_element() {

@@ -1,5 +1,6 @@
 //! Who has published which port: entries of the registry, and the elements that follow from them. Pure.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cnm::{Backend, Hairpin, Intent, Owner, OwnerTag, Protocol, Publication, PublishedPort};
@@ -84,19 +85,18 @@ impl Entry {
             Intent::Publish(publication) if publication.backend == Backend::Nftables => Some(publication),
             _ => None,
         });
-        let mut entries: Vec<Self> = Vec::new();
-        for entry in publications.flat_map(|publication| Self::of_publication(owner, publication)) {
-            // No address and the unspecified one of the family are the same here.
-            if !entries.contains(&entry) {
-                entries.push(entry);
-            }
-        }
+        let mut entries: Vec<Self> =
+            publications.flat_map(|publication| Self::of_publication(owner, publication)).collect();
+        // No address and the unspecified one of the family are the same here.
+        let mut seen = HashSet::with_capacity(entries.len());
+        entries.retain(|entry| seen.insert((entry.number, entry.host, entry.target_port)));
         entries
     }
 
     fn of_publication(owner: &Owner, publication: &Publication) -> Vec<Self> {
         let target = publication.target.addr();
         let v6 = target.is_ipv6();
+        let comment = owner.container_comment();
         let entry = |port: &PublishedPort| Self {
             number: Number { v6, protocol: port.protocol, port: port.port },
             host: port.address(),
@@ -105,7 +105,7 @@ impl Entry {
             device: publication.device.clone().unwrap_or_default(),
             masquerade: publication.masquerade,
             conditional: !publication.conditions.is_empty(),
-            comment: owner.container_comment(),
+            comment: comment.clone(),
         };
         publication.ports.iter().filter(|port| port.is_of(v6)).map(entry).collect()
     }
