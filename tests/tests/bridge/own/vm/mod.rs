@@ -7,6 +7,7 @@ use cnm_tests::{Conf, Feature, Host, Suite, needs};
 use serde_json::json;
 
 use super::firewall_is_clean;
+use crate::vm::bridged_frames_pass_no_firewall;
 use crate::{OUTSIDE, dual, lan, world};
 
 fn gateway() -> Conf {
@@ -123,6 +124,7 @@ fn an_internal_network_in_a_vlan_reaches_its_gateway_only() {
 fn without_icc_the_endpoints_of_a_vlan_reach_their_gateway_only() {
     needs(&[Feature::VlanFiltering]);
     let host = Host::new();
+    bridged_frames_pass_no_firewall(&host);
     let _outside = host.outside();
     let conf = world().with("vlan", 100).with("icc", false);
     let (one, _) = host.attach(&conf, "one");
@@ -138,6 +140,7 @@ fn without_icc_the_endpoints_of_a_vlan_reach_their_gateway_only() {
 fn ours_takes_over_the_gateway_that_the_reference_made() {
     needs(&[Feature::VlanFiltering]);
     let host = Host::new();
+    bridged_frames_pass_no_firewall(&host);
     let _outside = host.outside();
     let conf = world().with("vlan", 100);
     let (old, new) = (host.sandbox("old"), host.sandbox("new"));
