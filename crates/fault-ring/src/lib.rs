@@ -15,6 +15,7 @@ mod failing;
 pub mod golden;
 mod interleaving;
 mod report;
+mod tampering;
 mod world;
 
 pub use case::{Case, DUAL, L2, Subject, V4, V6};
@@ -23,6 +24,7 @@ pub use dying::{the_process_dies_at_every_call_of_add, the_process_dies_at_every
 pub use failing::{every_call_of_add_fails_once, every_call_of_del_fails_once};
 pub use interleaving::{Verb, every_interleaving_of};
 pub use report::Report;
+pub use tampering::{Deed, check_names_every_deed};
 pub use world::{How, Outcome, World, owner, worlds};
 
 /// `EBUSY`: an errno that nobody takes for something else.

@@ -4,18 +4,9 @@ use cni::AddResult;
 use cnm::{
     Address, Change, Driver, Intent, Kernel, LinkKind, LinkName, LinkSpec, Mac, Place, PortFlags, Resource, VlanRange,
 };
-use fault_ring::{Case, ONE, Report, owner, worlds};
-use kernel_memory::Fault;
+use fault_ring::{Case, Deed, ONE, check_names_every_deed, owner};
 
 use crate::{Bridges, World};
-
-/// Somebody's deed, and a part of what CHECK must say of it.
-struct Deed {
-    what: &'static str,
-    /// `false` when there is nothing of the kind in this case.
-    act: fn(&mut World, &AddResult) -> bool,
-    said: &'static str,
-}
 
 fn name(name: &str) -> LinkName {
     LinkName::Name(name.into())
@@ -65,7 +56,7 @@ fn has_vlans(world: &World) -> bool {
     keys(world, "\"vlan")
 }
 
-const DEEDS: &[Deed] = &[
+const DEEDS: &[Deed<Bridges>] = &[
     Deed {
         what: "the host's end is deleted",
         act: |world, _| change(world, Place::Host, Change::DeleteLink(host_end())),
@@ -208,28 +199,5 @@ const DEEDS: &[Deed] = &[
 
 #[test]
 fn check_after_add_is_clean_and_names_whatever_is_tampered_with() {
-    let mut report = Report::default();
-    let mut met = vec![0; DEEDS.len()];
-    for (_, name, mut world) in worlds::<Bridges>() {
-        let Some(result) = report.fine(&name, world.add(ONE, Fault::Never).said) else { continue };
-        let before = world.everything();
-        report.fine(&format!("{name}: CHECK after ADD"), world.check(ONE, &result));
-        report.same(&format!("{name}: CHECK"), &before, &world.everything());
-        for (deed, met) in DEEDS.iter().zip(&mut met) {
-            let mut world = world.clone();
-            if !(deed.act)(&mut world, &result) {
-                continue;
-            }
-            *met += 1;
-            match world.check(ONE, &result) {
-                Ok(()) => report.wrong(format!("{name}: {}, and CHECK finds nothing", deed.what)),
-                Err(error) if error.to_string().contains(deed.said) => {}
-                Err(error) => report.wrong(format!("{name}: {}, and CHECK says: {error}", deed.what)),
-            }
-        }
-    }
-    for (deed, met) in DEEDS.iter().zip(met) {
-        assert!(met > 0, "{}: no case has it", deed.what);
-    }
-    report.verdict();
+    check_names_every_deed(DEEDS);
 }

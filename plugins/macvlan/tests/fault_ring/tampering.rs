@@ -4,18 +4,10 @@ use cni::AddResult;
 use cnm::{
     Address, Change, Kernel, LinkKind, LinkName, LinkSpec, Mac, Macvlan, MacvlanMode, OwnerTag, Place, RouteLookup,
 };
-use fault_ring::{ONE, Report, owner, worlds};
+use fault_ring::{Deed, ONE, check_names_every_deed, owner};
 use kernel_memory::Fault;
 
 use crate::{Macvlans, World};
-
-/// Somebody's deed, and a part of what CHECK must say of it.
-struct Deed {
-    what: &'static str,
-    /// `false` when there is nothing of the kind in this case.
-    act: fn(&mut World) -> bool,
-    said: &'static str,
-}
 
 fn name(name: &str) -> LinkName {
     LinkName::Name(name.into())
@@ -55,35 +47,35 @@ fn exchange(world: &mut World, parent: &str, parent_in: Place, mode: MacvlanMode
     change(world, Place::Sandbox, Change::DeleteLink(name("eth0"))) && world.memory.create(parent_in, &spec).is_ok()
 }
 
-const DEEDS: &[Deed] = &[
+const DEEDS: &[Deed<Macvlans>] = &[
     Deed {
         what: "the link is deleted",
-        act: |world| change(world, Place::Sandbox, Change::DeleteLink(name("eth0"))),
+        act: |world, _| change(world, Place::Sandbox, Change::DeleteLink(name("eth0"))),
         said: "macvlan eth0 in the sandbox is missing",
     },
     Deed {
         what: "the link is marked as another's",
-        act: |world| change(world, Place::Sandbox, Change::Alias(name("eth0"), owner("other").alias(&[]))),
+        act: |world, _| change(world, Place::Sandbox, Change::Alias(name("eth0"), owner("other").alias(&[]))),
         said: "belongs to another attachment",
     },
     Deed {
         what: "the link gets another MAC",
-        act: |world| change(world, Place::Sandbox, Change::Mac(name("eth0"), Mac([2, 9, 9, 9, 9, 9]))),
+        act: |world, _| change(world, Place::Sandbox, Change::Mac(name("eth0"), Mac([2, 9, 9, 9, 9, 9]))),
         said: "has MAC 02:09:09:09:09:09, not ",
     },
     Deed {
         what: "the link is taken down",
-        act: |world| change(world, Place::Sandbox, Change::Up(name("eth0"), false)),
+        act: |world, _| change(world, Place::Sandbox, Change::Up(name("eth0"), false)),
         said: "eth0 in the sandbox",
     },
     Deed {
         what: "the link has another mode",
-        act: |world| has(world, "vepa") && exchange(world, "up0", Place::Host, MacvlanMode::Bridge),
+        act: |world, _| has(world, "vepa") && exchange(world, "up0", Place::Host, MacvlanMode::Bridge),
         said: "has mode bridge, not vepa",
     },
     Deed {
         what: "the link stands on another",
-        act: |world| {
+        act: |world, _| {
             let dummy = LinkSpec { mtu: Some(9000), ..LinkSpec::new("other", LinkKind::Dummy) };
             world.memory.create(Place::Host, &dummy).is_ok()
                 && exchange(world, "other", Place::Host, MacvlanMode::Passthru)
@@ -92,17 +84,17 @@ const DEEDS: &[Deed] = &[
     },
     Deed {
         what: "an IPv4 address is removed",
-        act: |world| world.case().v4 && remove_any(world, "10.1.0."),
+        act: |world, _| world.case().v4 && remove_any(world, "10.1.0."),
         said: "address 10.1.0.",
     },
     Deed {
         what: "an IPv6 address is removed",
-        act: |world| world.case().v6 && remove_any(world, "fd00:1::"),
+        act: |world, _| world.case().v6 && remove_any(world, "fd00:1::"),
         said: "address fd00:1::",
     },
     Deed {
         what: "the uplink is gone",
-        act: |world| {
+        act: |world, _| {
             let was = world.memory.link(Place::Host, &name("up0.10")).unwrap();
             was.is_some_and(|link| change(world, Place::Host, Change::DeleteLink(LinkName::Index(link.index))))
         },
@@ -110,22 +102,22 @@ const DEEDS: &[Deed] = &[
     },
     Deed {
         what: "the internal parent is taken down",
-        act: |world| has(world, "internal") && change(world, Place::Host, Change::Up(own("dm"), false)),
+        act: |world, _| has(world, "internal") && change(world, Place::Host, Change::Up(own("dm"), false)),
         said: "on the host is down",
     },
     Deed {
         what: "the host's interface is deleted",
-        act: |world| has(world, "hostAccess") && change(world, Place::Host, Change::DeleteLink(own("mv"))),
+        act: |world, _| has(world, "hostAccess") && change(world, Place::Host, Change::DeleteLink(own("mv"))),
         said: "macvlan mv-",
     },
     Deed {
         what: "the host's address is removed",
-        act: |world| has(world, "253") && remove_address(world, Place::Host, own("mv"), "10.1.0.253/32"),
+        act: |world, _| has(world, "253") && remove_address(world, Place::Host, own("mv"), "10.1.0.253/32"),
         said: "address 10.1.0.253/32 on mv-",
     },
     Deed {
         what: "the host's route is removed",
-        act: |world| {
+        act: |world, _| {
             let Some(link) = world.memory.link(Place::Host, &own("mv")).unwrap() else { return false };
             let routes = world.memory.routes(Place::Host, link.index).unwrap();
             let ours = routes.into_iter().find(|route| route.priority == owner(ONE).route_metric());
@@ -133,7 +125,7 @@ const DEEDS: &[Deed] = &[
         },
         said: "route ",
     },
-    Deed { what: "the lease is taken away", act: |world| world.forget_lease(ONE), said: "no lease for one" },
+    Deed { what: "the lease is taken away", act: |world, _| world.forget_lease(ONE), said: "no lease for one" },
 ];
 
 fn remove_any(world: &mut World, which: &str) -> bool {
@@ -146,30 +138,7 @@ fn remove_any(world: &mut World, which: &str) -> bool {
 
 #[test]
 fn check_after_add_is_clean_and_names_whatever_is_tampered_with() {
-    let mut report = Report::default();
-    let mut met = vec![0; DEEDS.len()];
-    for (_, name, mut world) in worlds::<Macvlans>() {
-        let Some(result) = report.fine(&name, world.add(ONE, Fault::Never).said) else { continue };
-        let before = world.everything();
-        report.fine(&format!("{name}: CHECK after ADD"), world.check(ONE, &result));
-        report.same(&format!("{name}: CHECK"), &before, &world.everything());
-        for (deed, met) in DEEDS.iter().zip(&mut met) {
-            let mut world = world.clone();
-            if !(deed.act)(&mut world) {
-                continue;
-            }
-            *met += 1;
-            match world.check(ONE, &result) {
-                Ok(()) => report.wrong(format!("{name}: {}, and CHECK finds nothing", deed.what)),
-                Err(error) if error.to_string().contains(deed.said) => {}
-                Err(error) => report.wrong(format!("{name}: {}, and CHECK says: {error}", deed.what)),
-            }
-        }
-    }
-    for (deed, met) in DEEDS.iter().zip(met) {
-        assert!(met > 0, "{}: no case has it", deed.what);
-    }
-    report.verdict();
+    check_names_every_deed(DEEDS);
 }
 
 fn attached(world: &mut World) -> AddResult {

@@ -1,18 +1,10 @@
 //! CHECK after somebody has meddled with what makes a network an overlay: it must name what is missing or different.
 
 use cnm::{Address, Change, FdbEntry, Kernel, LinkKind, LinkName, LinkSpec, Mac, Neighbour, Place, PortFlags, Vxlan};
-use fault_ring::{ONE, Report, worlds};
+use fault_ring::{Deed, ONE, Report, check_names_every_deed, worlds};
 use kernel_memory::Fault;
 
 use crate::{Overlays, World};
-
-/// Somebody's deed, and a part of what CHECK must say of it.
-struct Deed {
-    what: &'static str,
-    /// `false` when there is nothing of the kind in this case.
-    act: fn(&mut World) -> bool,
-    said: &'static str,
-}
 
 fn name(name: &str) -> LinkName {
     LinkName::Name(name.into())
@@ -49,55 +41,57 @@ fn flood_to(peer: &str) -> FdbEntry {
 
 const STATION: Mac = Mac([2, 0, 0, 0, 9, 1]);
 
-const DEEDS: &[Deed] = &[
+const DEEDS: &[Deed<Overlays>] = &[
     Deed {
         what: "the VXLAN device is deleted",
-        act: |world| on_host(world, Change::DeleteLink(name(&device(world)))),
+        act: |world, _| on_host(world, Change::DeleteLink(name(&device(world)))),
         said: "vxlan vx",
     },
     Deed {
         what: "the VXLAN device is taken down",
-        act: |world| on_host(world, Change::Up(name(&device(world)), false)),
+        act: |world, _| on_host(world, Change::Up(name(&device(world)), false)),
         said: "is down",
     },
     Deed {
         what: "it has another VNI",
-        act: |world| exchange(world, |vxlan| vxlan.vni = 4711),
+        act: |world, _| exchange(world, |vxlan| vxlan.vni = 4711),
         said: "has VNI 4711, not ",
     },
     Deed {
         what: "it has another port",
-        act: |world| exchange(world, |vxlan| vxlan.port = 4790),
+        act: |world, _| exchange(world, |vxlan| vxlan.port = 4790),
         said: "has UDP port 4790, not ",
     },
     Deed {
         what: "it has another local address",
-        act: |world| !has(world, "2001:db8::1") && exchange(world, |vxlan| vxlan.local = "192.0.2.77".parse().unwrap()),
+        act: |world, _| {
+            !has(world, "2001:db8::1") && exchange(world, |vxlan| vxlan.local = "192.0.2.77".parse().unwrap())
+        },
         said: "has local address 192.0.2.77, not 192.0.2.1",
     },
     Deed {
         what: "it learns or does not",
-        act: |world| exchange(world, |vxlan| vxlan.learning ^= true),
+        act: |world, _| exchange(world, |vxlan| vxlan.learning ^= true),
         said: "has learning ",
     },
     Deed {
         what: "it is bound to no device",
-        act: |world| has(world, "\"underlay\": \"up0\"") && exchange(world, |vxlan| vxlan.underlay = 0),
+        act: |world, _| has(world, "\"underlay\": \"up0\"") && exchange(world, |vxlan| vxlan.underlay = 0),
         said: "sends by link 0, not ",
     },
     Deed {
         what: "it has left its group",
-        act: |world| has(world, "group") && exchange(world, |vxlan| vxlan.group = None),
+        act: |world, _| has(world, "group") && exchange(world, |vxlan| vxlan.group = None),
         said: "has group none, not 239.1.1.1",
     },
     Deed {
         what: "its MTU is another",
-        act: |world| on_host(world, Change::Mtu(name(&device(world)), 1280)),
+        act: |world, _| on_host(world, Change::Mtu(name(&device(world)), 1280)),
         said: "has MTU 1280, not ",
     },
     Deed {
         what: "the flags of its port are reset",
-        act: |world| {
+        act: |world, _| {
             (has(world, "fdb") || has(world, "icc") || has(world, "portIsolation"))
                 && on_host(world, Change::Port(name(&device(world)), PortFlags::default()))
         },
@@ -105,7 +99,7 @@ const DEEDS: &[Deed] = &[
     },
     Deed {
         what: "a peer is forgotten",
-        act: |world| {
+        act: |world, _| {
             has(world, "\"peers\": [\"192.0.2.")
                 && on_host(world, Change::DeleteFdb(name(&device(world)), flood_to("192.0.2.2")))
         },
@@ -113,7 +107,7 @@ const DEEDS: &[Deed] = &[
     },
     Deed {
         what: "a station is forgotten by the device",
-        act: |world| {
+        act: |world, _| {
             let entry = FdbEntry { mac: STATION, vtep: Some("192.0.2.2".parse().unwrap()) };
             on_host(world, Change::DeleteFdb(name(&device(world)), entry))
         },
@@ -121,12 +115,12 @@ const DEEDS: &[Deed] = &[
     },
     Deed {
         what: "a station is forgotten by the bridge",
-        act: |world| on_host(world, Change::DeleteFdb(name(&device(world)), FdbEntry { mac: STATION, vtep: None })),
+        act: |world, _| on_host(world, Change::DeleteFdb(name(&device(world)), FdbEntry { mac: STATION, vtep: None })),
         said: "forwarding entry 02:00:00:00:09:01 master of vx42",
     },
     Deed {
         what: "a neighbour is forgotten",
-        act: |world| {
+        act: |world, _| {
             let neighbour = Neighbour { ip: "10.1.0.91".parse().unwrap(), mac: STATION };
             has(world, "neighbours") && on_host(world, Change::DeleteNeighbour(name("ov42"), neighbour))
         },
@@ -134,7 +128,7 @@ const DEEDS: &[Deed] = &[
     },
     Deed {
         what: "the gateway has another MAC",
-        act: |world| {
+        act: |world, _| {
             has(world, "Gateway") && {
                 let bridge = if has(world, "br-blue") { "br-blue" } else { "ov42" };
                 on_host(world, Change::Mac(name(bridge), Mac([2, 9, 9, 9, 9, 9])))
@@ -144,7 +138,7 @@ const DEEDS: &[Deed] = &[
     },
     Deed {
         what: "the overlays are no longer kept apart",
-        act: |world| {
+        act: |world, _| {
             let device = if has(world, "br-blue") { "br-blue" } else { "ov42" };
             let intent = cnm::Intent::Apart { device: device.into() };
             world.memory.firewall_state_mut().tamper(&fault_ring::owner(ONE), &intent)
@@ -155,30 +149,7 @@ const DEEDS: &[Deed] = &[
 
 #[test]
 fn check_names_whatever_of_the_overlay_is_tampered_with() {
-    let mut report = Report::default();
-    let mut met = vec![0; DEEDS.len()];
-    for (_, name, mut world) in worlds::<Overlays>() {
-        let Some(result) = report.fine(&name, world.add(ONE, Fault::Never).said) else { continue };
-        let before = world.everything();
-        report.fine(&format!("{name}: CHECK after ADD"), world.check(ONE, &result));
-        report.same(&format!("{name}: CHECK"), &before, &world.everything());
-        for (deed, met) in DEEDS.iter().zip(&mut met) {
-            let mut world = world.clone();
-            if !(deed.act)(&mut world) {
-                continue;
-            }
-            *met += 1;
-            match world.check(ONE, &result) {
-                Ok(()) => report.wrong(format!("{name}: {}, and CHECK finds nothing", deed.what)),
-                Err(error) if error.to_string().contains(deed.said) => {}
-                Err(error) => report.wrong(format!("{name}: {}, and CHECK says: {error}", deed.what)),
-            }
-        }
-    }
-    for (deed, met) in DEEDS.iter().zip(met) {
-        assert!(met > 0, "{}: no case has it", deed.what);
-    }
-    report.verdict();
+    check_names_every_deed(DEEDS);
 }
 
 /// What is wrong below another verb's feet is mended by the next ADD.
