@@ -24,7 +24,8 @@ pub struct Firewall {
 impl Chained for Firewall {
     const TYPE: &'static str = "firewall";
     const HELP: &'static str = "\
-firewall: lets the traffic of an attachment pass where the host's own policy drops it, and keeps networks apart.
+firewall: lets the traffic of an attachment, and what comes to its published ports, pass where the host's own policy
+drops it, and keeps networks apart.
 It stands in \"plugins\" behind the plugin that attaches.
 Keys: backend: \"\" (firewalld where it runs, else nftables where the kernel has it, else iptables), nftables, iptables,
       firewalld

@@ -43,6 +43,41 @@ pub(super) fn has_chain(v6: bool, table: &str, chain: &str) -> bool {
     has_table(v6, table) && entries(v6, table).is_none_or(holds)
 }
 
+/// Whether a table has a chain of this name with at least so many rules; yes when the kernel does not tell.
+pub(super) fn has_rules(v6: bool, table: &str, chain: &str, count: usize) -> bool {
+    let holds = |(_, entries): (Vec<u8>, Vec<u8>)| rules(v6, &entries, chain).is_some_and(|rules| rules >= count);
+    has_table(v6, table) && entries(v6, table).is_none_or(holds)
+}
+
+/// The number of a chain's rules: what stands between the entry with its name and the next such entry, but for the
+/// last, which returns.
+fn rules(v6: bool, entries: &[u8], chain: &str) -> Option<usize> {
+    let name = [chain.as_bytes(), &[0]].concat();
+    let mut rest = entries;
+    let mut count = None;
+    while let Some((target, next)) = entry(v6, rest) {
+        // `struct xt_error_target`: two bytes of size, the target's name, and behind a head of 32 bytes the chain's.
+        let is_head = target.get(2..).is_some_and(|name| name.starts_with(b"ERROR\0"));
+        match (is_head, &mut count) {
+            (true, Some(_)) => break,
+            (true, None) => count = target.get(32..).filter(|text| text.starts_with(&name)).map(|_| 0usize),
+            (false, Some(count)) => *count += 1,
+            (false, None) => {}
+        }
+        rest = next;
+    }
+    count.map(|count| count.saturating_sub(1))
+}
+
+/// The target of the first of some entries and what follows it, and the entries behind it.
+fn entry(v6: bool, entries: &[u8]) -> Option<(&[u8], &[u8])> {
+    // `struct ipt_entry`: what it matches, four bytes, where its target is, where the next entry is.
+    let at = if v6 { 140 } else { 88 };
+    let number = |at: usize| Some(usize::from(u16::from_ne_bytes(entries.get(at..at + 2)?.try_into().ok()?)));
+    let next = number(at + 2).filter(|next| *next > 0)?;
+    Some((entries.get(number(at)?..)?, entries.get(next..)?))
+}
+
 /// Whether a table has a rule for packets from exactly this address; yes when the kernel does not tell.
 pub(super) fn has_source(address: IpAddr, table: &str) -> bool {
     // A rule begins with source, destination and the masks of both.

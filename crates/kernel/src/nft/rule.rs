@@ -12,6 +12,8 @@ use crate::netlink::Batch;
 
 /// An address of the host.
 const RTN_LOCAL: u32 = 2;
+/// `XT_CONNTRACK_STATE_DNAT`, in iptables only.
+const REDIRECTED: u16 = 1 << 7;
 
 /// A rule, built from left to right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,10 +55,20 @@ impl Rule {
 
     /// `-m conntrack --ctstate RELATED,ESTABLISHED`, where the table is iptables'.
     pub(crate) fn xt_answers(self) -> Self {
+        self.xt_state(ESTABLISHED_RELATED)
+    }
+
+    /// `-m conntrack --ctstate DNAT`, where the table is iptables'.
+    pub(crate) fn xt_redirected(self) -> Self {
+        self.xt_state(REDIRECTED)
+    }
+
+    /// `-m conntrack --ctstate` with any of some states.
+    fn xt_state(self, states: u16) -> Self {
         // `struct xt_conntrack_mtinfo3`, filled up to eight bytes: what is to be compared, then with which states.
         let mut structure = vec![0; 168];
         structure[146..148].copy_from_slice(&1u16.to_ne_bytes());
-        structure[150..152].copy_from_slice(&ESTABLISHED_RELATED.to_ne_bytes());
+        structure[150..152].copy_from_slice(&states.to_ne_bytes());
         self.then([Expression::Match("conntrack", 3, structure)])
     }
 

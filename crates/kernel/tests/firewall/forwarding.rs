@@ -260,17 +260,37 @@ fn what_somebody_takes_away_is_named_and_made_again() {
             "for c in $(iptables-nft -S | sed -n 's/^-N \\(CNM-.*\\)/\\1/p'); do iptables-nft -F $c; done",
             "has lost rules",
         ),
+        (
+            "for each in iptables-nft ip6tables-nft; do $each -S | sed -n '/ctstate DNAT/s/^-A/-D/p' | \
+             while read line; do $each $line; done; done",
+            "has lost rules",
+        ),
         ("nft delete table inet cnm", "chain firewall of table inet cnm is missing"),
         ("nft flush chain inet mine forward", "the rules that accept it are missing"),
+        (
+            "nft -a list chain inet mine forward | sed -n '/status dnat/s/.*handle //p' | \
+             while read rule; do nft delete rule inet mine forward handle $rule; done",
+            "the rules that accept it are missing",
+        ),
+        (
+            "iptables-legacy -S | sed -n '/ctstate DNAT/s/^-A/-D/p' | while read line; do iptables-legacy $line; done",
+            "of the legacy iptables, which accepts 10.1.2.0/24, is missing or has lost rules",
+        ),
+        (
+            "ip6tables-legacy -S | sed -n '/-s fd00/s/^-A/-D/p' | while read line; do ip6tables-legacy $line; done",
+            "of the legacy iptables, which accepts fd00:1::/64, is missing or has lost rules",
+        ),
     ] {
         alone(move || {
             let name = with_way_back();
-            run("iptables-nft -P FORWARD DROP; ip6tables-nft -P FORWARD DROP");
+            run(
+                "for each in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do $each -P FORWARD DROP; done",
+            );
             run("nft 'table inet mine { chain forward { type filter hook forward priority 0; policy drop; }; }'");
             let mut firewall = HostFirewall::default();
             let intents = open(3, true);
             firewall.install(&owner("a"), &intents).unwrap();
-            let whole = ruleset();
+            let whole = rules();
             run(harm);
             let drift = firewall.drift(&owner("a"), &intents).unwrap();
             assert!(drift.iter().any(|line| line.contains(words)), "{harm}: {drift:?}");
@@ -280,8 +300,10 @@ fn what_somebody_takes_away_is_named_and_made_again() {
             }
             firewall.install(&owner("b"), &open(4, true)).unwrap();
             assert_eq!(firewall.drift(&owner("a"), &intents).unwrap(), Vec::<String>::new(), "{harm}: {}", ruleset());
-            assert!(pings(&format!("{name}left"), "192.0.2.2"), "{harm}: {}", ruleset());
-            assert_eq!(ruleset().matches("accept").count(), whole.matches("accept").count(), "{harm}: {}", ruleset());
+            assert!(pings(&format!("{name}left"), "192.0.2.2"), "{harm}: {}", rules());
+            for word in ["accept", "ACCEPT"] {
+                assert_eq!(rules().matches(word).count(), whole.matches(word).count(), "{harm}: {}", rules());
+            }
         });
     }
 }

@@ -7,6 +7,7 @@ mod detach;
 mod drop;
 mod firewalld;
 mod parallel;
+mod published;
 mod upgrade;
 mod versions;
 

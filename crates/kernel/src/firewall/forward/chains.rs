@@ -121,6 +121,11 @@ fn accepts(address: &str) -> [String; 2] {
     ]
 }
 
+/// What was sent to a port or an address of the host that leads there, which the reference plugin does not accept.
+fn accepts_redirected(address: &str) -> String {
+    format!("-A {ENTRY} -d {address} -m conntrack --ctstate DNAT -j ACCEPT")
+}
+
 impl Saved {
     /// Reads the output of `iptables-save -t filter`.
     pub(super) fn read(saved: &str) -> Self {
@@ -167,6 +172,7 @@ impl Saved {
         script.chain(OWNERS);
         for address in attachment.addresses() {
             accepts(&address).into_iter().for_each(|rule| script.append(rule));
+            script.append(accepts_redirected(&address));
             let bridge = attachment.bridge().map(|bridge| format!(" -o {bridge}")).unwrap_or_default();
             let rule = format!("-A {OWNERS} -s {address}{bridge} {}", comment(&owner.comment()));
             // Here the comment matters.
@@ -186,6 +192,20 @@ impl Saved {
 
     /// What an attachment lacks, for a person.
     pub(super) fn missing(&self, attachment: Attachment<'_>) -> Vec<String> {
+        let redirected: Vec<String> = attachment.addresses().iter().map(|one| accepts_redirected(one)).collect();
+        let mut missing = self.missing_of_reference(attachment);
+        missing.extend(self.lost(redirected));
+        missing
+    }
+
+    /// Whether the reference plugin has made all that it makes for an attachment: one of ours has a record.
+    pub(super) fn made_by_reference(&self, attachment: Attachment<'_>) -> bool {
+        let addresses = attachment.addresses();
+        let recorded = self.owners().any(|(_, _, address, _)| addresses.iter().any(|one| one == address));
+        !recorded && self.missing_of_reference(attachment).is_empty()
+    }
+
+    fn missing_of_reference(&self, attachment: Attachment<'_>) -> Vec<String> {
         let mut wanted = vec![
             format!("-A FORWARD {} -j {ENTRY}", comment(ENTRY_COMMENT)),
             format!("-A {ENTRY} {} -j {}", comment(ADMIN_COMMENT), attachment.forwarding.admin_chain),
@@ -194,6 +214,11 @@ impl Saved {
         if let Some(bridge) = attachment.bridge() {
             wanted.extend(attachment.isolation(bridge).map(|(_, rule)| rule));
         }
+        self.lost(wanted)
+    }
+
+    /// Those of some rules that are not there, for a person.
+    fn lost(&self, wanted: Vec<String>) -> Vec<String> {
         let missing = wanted.into_iter().filter(|rule| !self.has_rule(rule));
         missing.map(|rule| format!("iptables rule {rule} of table filter is missing")).collect()
     }
@@ -212,7 +237,8 @@ impl Saved {
         addresses.dedup();
         // Somebody else may have got the address meanwhile.
         addresses.retain(|address| !kept.iter().any(|(_, _, other, _)| other == address));
-        let wanted: Vec<String> = addresses.iter().flat_map(|address| accepts(address)).collect();
+        let mut wanted: Vec<String> = addresses.iter().flat_map(|address| accepts(address)).collect();
+        wanted.extend(addresses.iter().map(|address| accepts_redirected(address)));
         let is_wanted = |rule: &&String| wanted.contains(&bare(rule));
         rules.extend(self.rules_of(ENTRY).filter(is_wanted).map(|rule| deleted(rule)));
         // Whom the reference plugin has attached has no record; it may need the policies.
@@ -245,8 +271,10 @@ impl Saved {
             let device = |option: &str| device.as_ref().map(|device| format!(" {option} {device}")).unwrap_or_default();
             script.chain(name);
             script.append(format!("-A {name} -s {subnet}{} -j ACCEPT", device("-i")));
-            let answers = "-m conntrack --ctstate RELATED,ESTABLISHED";
-            script.append(format!("-A {name} -d {subnet}{} {answers} -j ACCEPT", device("-o")));
+            for state in ["RELATED,ESTABLISHED", "DNAT"] {
+                let to = format!("-A {name} -d {subnet}{}", device("-o"));
+                script.append(format!("{to} -m conntrack --ctstate {state} -j ACCEPT"));
+            }
             script.append(format!("-A {ENTRY} {} -j {name}", comment(&outpost.comment)));
         }
         script.done()

@@ -31,11 +31,12 @@ fn forwardings(intents: &[Intent]) -> impl Iterator<Item = &Forwarding> {
     intents.iter().filter_map(|intent| if let Intent::Forward(forwarding) = intent { Some(forwarding) } else { None })
 }
 
-/// Outposts that the legacy iptables lacks although it may drop what they accept. No child is started to know.
+/// Outposts that the legacy iptables lacks, or rules of them, although it may drop what they accept. No child is started to know.
 fn lacking(outposts: &[Outpost]) -> Vec<Outpost> {
     let filters = [false, true].map(|v6| outposts.iter().any(|one| one.is_v6() == v6) && legacy::filters_forwarded(v6));
     let lacks = |outpost: &&Outpost| {
-        filters[usize::from(outpost.is_v6())] && !legacy::has_chain(outpost.is_v6(), "filter", &outpost.name)
+        let v6 = outpost.is_v6();
+        filters[usize::from(v6)] && !legacy::has_rules(v6, "filter", &outpost.name, Outpost::RULES)
     };
     outposts.iter().filter(lacks).cloned().collect()
 }
@@ -275,7 +276,7 @@ impl HostFirewall {
                 if !firewalld::drift(&forwarding.zone, &forwarding.addresses)?.is_empty() {
                     return Ok(false);
                 }
-            } else if !tables::has_all(self.suspects(&answers, &[forwarding])?, forwarding)? {
+            } else if !tables::made_by_reference(self.suspects(&answers, &[forwarding])?, forwarding)? {
                 return Ok(false);
             }
         }
@@ -286,7 +287,9 @@ impl HostFirewall {
     pub(super) fn forwarding_drift(intents: &[Intent], wishes: &Wishes) -> Result<Vec<String>, KernelError> {
         let mut drift = Vec::new();
         for Outpost { name, subnet, .. } in lacking(&outposts(&wishes.chains)) {
-            drift.push(format!("chain {name} of the legacy iptables, which accepts {subnet}, is missing"));
+            drift.push(format!(
+                "chain {name} of the legacy iptables, which accepts {subnet}, is missing or has lost rules"
+            ));
         }
         for forwarding in forwardings(intents) {
             match forwarding.gatekeeper {

@@ -60,21 +60,27 @@ impl Outpost {
         }
     }
 
-    /// What comes from it; what goes there, if it was asked for.
-    fn rules_of_iptables(&self) -> [Rule; 2] {
+    /// What comes from it; what goes there, if it was asked for, or sent to a port or an address of the host that leads
+    /// there: whoever redirects it has published it.
+    fn rules_of_iptables(&self) -> [Rule; Self::RULES] {
         let (enters, leaves) = self.rule();
-        [enters.plainly_from(self.subnet), leaves.plainly_to(self.subnet).xt_answers()]
+        let to = leaves.plainly_to(self.subnet);
+        [enters.plainly_from(self.subnet), to.clone().xt_answers(), to.xt_redirected()]
             .map(|rule| rule.counted().verdict(Verdict::Accept))
     }
 
-    fn rules_of_others(&self) -> [Rule; 2] {
+    fn rules_of_others(&self) -> [Rule; Self::RULES] {
         let (enters, leaves) = self.rule();
-        [enters.from(self.subnet), leaves.to(self.subnet).answers()]
+        let to = leaves.to(self.subnet);
+        [enters.from(self.subnet), to.clone().answers(), to.redirected()]
             .map(|rule| rule.verdict(Verdict::Accept).commented(&self.comment))
     }
 
-    /// How often its chain of iptables is used when all of it is there: two rules, and one that leads there.
-    const USES: u32 = 3;
+    /// How many rules it has in each chain.
+    pub(in super::super) const RULES: usize = 3;
+
+    /// How often its chain of iptables is used when all of it is there: by the rules, and by one that leads there.
+    const USES: u32 = 4;
 }
 
 /// Iptables' chains of one family, and the outposts that they should have.
@@ -212,6 +218,14 @@ fn drop(table: Table, rule: ListedRule) -> Step {
 #[derive(Debug)]
 pub(in super::super) struct Foreign(Vec<(Table, String, bool)>);
 
+/// A chain of others that drops what it does not know and lacks rules of an outpost.
+struct Gap<'a> {
+    table: Table,
+    chain: &'a str,
+    /// The rules that it has of it.
+    rest: Vec<ListedRule>,
+}
+
 impl Foreign {
     /// Lists them. A dump: only the first endpoint in a subnet and the last need it.
     pub(in super::super) fn list(nft: &mut Nft) -> Result<Self, KernelError> {
@@ -231,34 +245,35 @@ impl Foreign {
         self.0.iter().filter(move |(table, ..)| table.family != other)
     }
 
-    /// Those that drop what they do not know and lack the rules of an outpost.
-    fn lacking(&self, nft: &mut Nft, outpost: &Outpost) -> Result<Vec<(Table, String)>, KernelError> {
-        let mut lacking = Vec::new();
+    fn gaps(&self, nft: &mut Nft, outpost: &Outpost) -> Result<Vec<Gap<'_>>, KernelError> {
+        let mut gaps = Vec::new();
         for (table, chain, _) in self.of_family(outpost.is_v6()).filter(|(.., drops)| *drops) {
-            let rules = nft.rules(*table, chain)?;
-            if rules.iter().filter(|rule| rule.comment == outpost.comment).count() < 2 {
-                lacking.push((*table, chain.clone()));
+            let mut rest = nft.rules(*table, chain)?;
+            rest.retain(|rule| rule.comment == outpost.comment);
+            if rest.len() < Outpost::RULES {
+                gaps.push(Gap { table: *table, chain, rest });
             }
         }
-        Ok(lacking)
+        Ok(gaps)
     }
 
     /// The steps that make an outpost where it is lacking.
     pub(in super::super) fn install(&self, nft: &mut Nft, outpost: &Outpost) -> Result<Vec<Step>, KernelError> {
-        let lacking = self.lacking(nft, outpost)?.into_iter();
-        Ok(lacking
-            .flat_map(|(table, chain)| {
-                outpost.rules_of_others().map(|rule| Step::InsertRule(table, chain.clone(), rule))
-            })
-            .collect())
+        let mut steps = Vec::new();
+        for Gap { table, chain, rest } in self.gaps(nft, outpost)? {
+            steps.extend(rest.into_iter().map(|rule| drop(table, rule)));
+            let rules = outpost.rules_of_others().into_iter();
+            steps.extend(rules.map(|rule| Step::InsertRule(table, chain.to_owned(), rule)));
+        }
+        Ok(steps)
     }
 
     /// What is missing, for a person.
     pub(in super::super) fn drift(&self, nft: &mut Nft, outpost: &Outpost) -> Result<Vec<String>, KernelError> {
-        let missing = |(table, chain): (Table, String)| {
+        let missing = |Gap { table, chain, .. }: Gap<'_>| {
             format!("chain {chain} of {table} drops {}: the rules that accept it are missing", outpost.subnet)
         };
-        Ok(self.lacking(nft, outpost)?.into_iter().map(missing).collect())
+        Ok(self.gaps(nft, outpost)?.into_iter().map(missing).collect())
     }
 
     /// The steps that take an outpost away, wherever it is.

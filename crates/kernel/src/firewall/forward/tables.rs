@@ -73,14 +73,14 @@ pub(super) fn drift(forwarding: &Forwarding) -> Result<Vec<String>, KernelError>
     Ok(drift)
 }
 
-/// Whether one of the iptables that are suspected has all that an attachment needs.
-pub(super) fn has_all(suspects: Suspects, forwarding: &Forwarding) -> Result<bool, KernelError> {
+/// Whether the reference plugin has made all that it makes for an attachment, in one of the iptables that are suspected.
+pub(super) fn made_by_reference(suspects: Suspects, forwarding: &Forwarding) -> Result<bool, KernelError> {
     let nobody = Owner::new("", "", "");
     for v6 in families(forwarding) {
         let mut complete = false;
         for program in suspects.programs().filter(|program| program.v6 == v6) {
             let saved = Saved::read(&program.save("filter")?);
-            complete |= saved.missing(Attachment { owner: &nobody, forwarding, v6 }).is_empty();
+            complete |= saved.made_by_reference(Attachment { owner: &nobody, forwarding, v6 });
         }
         if !complete {
             return Ok(false);

@@ -63,6 +63,7 @@ fn chains_and_their_order_are_those_of_the_reference() {
             "-m comment --comment \"CNI firewall plugin admin overrides\" -j CNI-ADMIN",
             "-d 10.1.2.3/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
             "-s 10.1.2.3/32 -j ACCEPT",
+            "-d 10.1.2.3/32 -m conntrack --ctstate DNAT -j ACCEPT",
         ]
     );
     assert_eq!(
@@ -86,6 +87,26 @@ fn chains_and_their_order_are_those_of_the_reference() {
     assert_eq!(lost.missing(attachment).len(), 1);
 }
 
+/// The reference does not accept what is sent to published ports. That its attachments lack the rule is no drift, that ours
+/// do is.
+#[test]
+fn published_ports_are_missed_where_the_record_says_that_it_is_ours() {
+    let owner = Owner::new("web", "c0ffee", "eth0");
+    let open = forwarding(&["10.1.2.3/24"], Ingress::Open);
+    let attachment = Attachment { owner: &owner, forwarding: &open, v6: false };
+    let nothing = Saved::default();
+    let ours = applied(&nothing, nothing.install(attachment).as_deref());
+    let without = |saved: &Saved, what: &str| Saved {
+        chains: saved.chains.clone(),
+        rules: saved.rules.iter().filter(|rule| !rule.contains(what)).cloned().collect(),
+    };
+    let lost = without(&ours, "DNAT");
+    assert_eq!(lost.missing(attachment).len(), 1, "{:?}", lost.missing(attachment));
+    assert!(!ours.made_by_reference(attachment) && !lost.made_by_reference(attachment));
+    assert!(without(&lost, OWNERS).made_by_reference(attachment));
+    assert!(!without(&without(&lost, OWNERS), "-s 10.1.2.3").made_by_reference(attachment));
+}
+
 /// A record with an old comment stands for the same rule: versions of the reference differ in nothing else.
 #[test]
 fn what_an_older_reference_has_made_is_used_and_removed() {
@@ -106,9 +127,9 @@ fn what_an_older_reference_has_made_is_used_and_removed() {
     let (first, second) =
         (forwarding(&["10.1.2.3/24"], Ingress::SameBridge), forwarding(&["10.1.2.4/24"], Ingress::SameBridge));
     let of = |forwarding| Attachment { owner: &owner, forwarding, v6: false };
-    assert_eq!(old.missing(of(&first)), Vec::<String>::new());
+    assert!(old.made_by_reference(of(&first)));
     let both = applied(&old, old.install(of(&second)).as_deref());
-    assert_eq!(both.rules.len(), old.rules.len() + 3, "two rules and the record: {:?}", both.rules);
+    assert_eq!(both.rules.len(), old.rules.len() + 4, "three rules and the record: {:?}", both.rules);
     // Ours goes first: the policy stays for the one of whom nothing is recorded.
     let tag = owner.tag();
     let one = applied(&both, both.remove(&|other| *other == tag, &[]).as_deref());
