@@ -2,7 +2,7 @@
 
 use cni::{AddResult, Error, Request};
 
-use crate::{Backend, Gatekeeper, Host, Mac, Owner, Resource};
+use crate::{Backend, Facility, Gatekeeper, Host, Mac, Owner, Resource};
 
 /// What a driver may know of the host beside its configuration.
 pub struct Context<'a> {
@@ -107,6 +107,8 @@ pub enum Isolation {
 pub enum Need {
     /// The firewall backend works.
     Firewall(Backend),
+    /// The kernel has all of these.
+    Facilities(Vec<Facility>),
     /// Whoever is to carry forwarding can.
     Forwarding(Gatekeeper),
     /// A link of the host, by name, exists and is up (51 when it is down, 50 when it is missing).

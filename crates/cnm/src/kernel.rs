@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::{Change, Claimed, Elsewhere, Firewall, Link, LinkName, LinkSpec, Mac, Notes, PortVlan, Queueing};
+use crate::{Change, Claimed, Elsewhere, Facility, Firewall, Link, LinkName, LinkSpec, Mac, Notes, PortVlan, Queueing};
 
 /// Which of the two network namespaces of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -193,6 +193,12 @@ pub trait Kernel {
     /// # Errors
     /// When the link is gone or cannot be asked.
     fn queueing(&mut self, link: u32) -> Result<Queueing, KernelError>;
+
+    /// Whether the kernel has a facility, or would load it when asked; yes where that cannot be told. Nothing is made.
+    ///
+    /// # Errors
+    /// When it may not be asked.
+    fn has(&mut self, facility: Facility) -> Result<bool, KernelError>;
 
     /// The value of a sysctl, trimmed; `None` when this kernel has none of that name.
     ///

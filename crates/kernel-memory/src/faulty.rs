@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use cnm::{
-    Backend, Change, Claimed, Elsewhere, FdbEntry, Firewall, Gatekeeper, Intent, Kernel, KernelError, Link, LinkName,
-    LinkSpec, Mac, Neighbour, Notes, Owner, OwnerTag, Place, PortVlan, Queueing, Route, RouteLookup, Share,
+    Backend, Change, Claimed, Elsewhere, Facility, FdbEntry, Firewall, Gatekeeper, Intent, Kernel, KernelError, Link,
+    LinkName, LinkSpec, Mac, Neighbour, Notes, Owner, OwnerTag, Place, PortVlan, Queueing, Route, RouteLookup, Share,
 };
 use ipnet::IpNet;
 
@@ -257,6 +257,10 @@ impl<K: Kernel> Kernel for Faulty<K> {
 
     fn queueing(&mut self, link: u32) -> Result<Queueing, KernelError> {
         self.pass(format!("look up the queueing discipline of link {link}"), |inner| inner.queueing(link))
+    }
+
+    fn has(&mut self, facility: Facility) -> Result<bool, KernelError> {
+        self.pass(format!("ask for {facility}"), |inner| inner.has(facility))
     }
 
     fn sysctl(&mut self, place: Place, key: &str) -> Result<Option<String>, KernelError> {

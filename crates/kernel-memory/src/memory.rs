@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cnm::{Backend, KernelError, Mac, Place};
+use cnm::{Backend, Facility, KernelError, Mac, Place};
 
 use crate::device::{Device, Kind, NsId};
 use crate::firewall::MemoryFirewall;
@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) vlan_filtering: bool,
     /// Kinds of links that it cannot make.
     pub(crate) lacking: BTreeSet<&'static str>,
+    /// Parts that it has neither built in nor as modules.
+    pub(crate) missing: BTreeSet<Facility>,
 }
 
 impl World {
@@ -82,6 +84,7 @@ impl Memory {
             next_mac: 0,
             vlan_filtering: false,
             lacking: BTreeSet::new(),
+            missing: BTreeSet::new(),
         };
         Self {
             world,
@@ -111,6 +114,13 @@ impl Memory {
     pub fn without_kind(mut self, kind: &'static str) -> Self {
         self.world.lacking.insert(kind);
         self
+    }
+
+    /// The same kernel without a part.
+    #[must_use]
+    pub fn without(mut self, facility: Facility) -> Self {
+        self.world.missing.insert(facility);
+        if facility == Facility::Ifb { self.without_kind(facility.module()) } else { self }
     }
 
     /// The same kernel without this firewall backend.

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use cnm::{
-    Change, Claimed, Elsewhere, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour,
-    Notes, Place, PortVlan, Queueing, Route, RouteLookup,
+    Change, Claimed, Elsewhere, Facility, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac,
+    Neighbour, Notes, Place, PortVlan, Queueing, Route, RouteLookup,
 };
 use ipnet::IpNet;
 
@@ -234,6 +234,10 @@ impl Kernel for Memory {
     fn queueing(&mut self, link: u32) -> Result<Queueing, KernelError> {
         let found = self.namespace(Place::Host)?.devices.get(&link).map(|device| device.queueing.clone());
         found.ok_or_else(|| KernelError::new(format!("look up the queueing discipline of link {link}"), ENODEV, ""))
+    }
+
+    fn has(&mut self, facility: Facility) -> Result<bool, KernelError> {
+        Ok(!self.world.missing.contains(&facility))
     }
 
     fn sysctl(&mut self, place: Place, key: &str) -> Result<Option<String>, KernelError> {

@@ -1,15 +1,31 @@
 //! What links do with their packets. Limits have no effect here: nothing is sent.
 
-use cnm::{Arriving, LinkName, Queueing, Root, Traffic};
+use cnm::{Arriving, Facility, LinkName, Queueing, Root, Traffic};
 
 use crate::device::{Device, NsId};
 use crate::memory::World;
 use crate::namespace::Refusal;
 use crate::{EEXIST, EINVAL, ENODEV, ENOENT};
 
+/// What Linux says about kinds that it does not know.
+const UNKNOWN_DISCIPLINE: &str = "Specified qdisc kind is unknown";
+const UNKNOWN_CLASSIFIER: &str = "TC classifier not found";
+const UNKNOWN_ACTION: &str = "Failed to load TC action module";
+
 impl World {
     pub(crate) fn traffic(&mut self, ns: NsId, name: &LinkName, change: &Traffic) -> Result<(), Refusal> {
         let index = self.spaces.get(&ns).and_then(|space| space.find(name)).ok_or((ENODEV, ""))?;
+        let needed: &[(Facility, &'static str)] = match change {
+            Traffic::Limit(_) => &[(Facility::Tbf, UNKNOWN_DISCIPLINE)],
+            Traffic::Divide(_) => &[(Facility::Htb, UNKNOWN_DISCIPLINE)],
+            Traffic::Ingress => &[(Facility::Ingress, UNKNOWN_DISCIPLINE)],
+            Traffic::Select(_) => &[(Facility::U32, UNKNOWN_CLASSIFIER)],
+            Traffic::Redirect(_) => &[(Facility::U32, UNKNOWN_CLASSIFIER), (Facility::Mirred, UNKNOWN_ACTION)],
+            Traffic::Class(_) | Traffic::Queue(..) | Traffic::Unlimit | Traffic::Unite | Traffic::Passive => &[],
+        };
+        if let Some((_, words)) = needed.iter().find(|(facility, _)| self.missing.contains(facility)) {
+            return Err((ENOENT, words));
+        }
         if let Traffic::Redirect(to) = change
             && self.device(ns, *to).is_none()
         {

@@ -6,6 +6,7 @@ mod change;
 mod conntrack;
 mod creation;
 mod elsewhere;
+mod facilities;
 mod firewall;
 mod linux;
 pub mod named;

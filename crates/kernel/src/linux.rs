@@ -9,8 +9,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use cnm::{
-    Change, Claimed, Elsewhere, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac, Neighbour,
-    Notes, Place, PortVlan, Queueing, Route, RouteLookup,
+    Change, Claimed, Elsewhere, Facility, FdbEntry, Firewall, Kernel, KernelError, Link, LinkName, LinkSpec, Mac,
+    Neighbour, Notes, Place, PortVlan, Queueing, Route, RouteLookup,
 };
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -310,6 +310,10 @@ impl Kernel for Linux {
 
     fn queueing(&mut self, link: u32) -> Result<Queueing, KernelError> {
         self.read_queueing(link)
+    }
+
+    fn has(&mut self, facility: Facility) -> Result<bool, KernelError> {
+        self.has_facility(facility)
     }
 
     fn sysctl(&mut self, place: Place, key: &str) -> Result<Option<String>, KernelError> {

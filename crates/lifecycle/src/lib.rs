@@ -33,4 +33,4 @@ pub use detach::detach;
 pub use ipam::Ipam;
 pub use network_plugin::NetworkPlugin;
 pub use serve::{serve, serve_by_name};
-pub use status::status;
+pub use status::{serve_needs, status};

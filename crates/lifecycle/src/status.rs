@@ -1,7 +1,7 @@
 //! STATUS: whether ADD can be served, from what the driver says it needs.
 
 use cni::{Code, Error};
-use cnm::{Driver, Kernel, LinkName, Need, Place};
+use cnm::{Driver, Facility, Kernel, LinkName, Need, Place};
 
 use crate::Ipam;
 use crate::errors::{NO_VLAN_FILTERING, NOT_SUPPORTED, kernel};
@@ -16,12 +16,16 @@ pub fn status<D: Driver, K: Kernel>(driver: &D, k: &mut K, ipam: Option<&dyn Ipa
 }
 
 /// Whether everything is there that a driver or a chained plugin needs.
-pub(crate) fn serve_needs<K: Kernel>(k: &mut K, needs: Vec<Need>) -> Result<(), Error> {
+///
+/// # Errors
+/// As [`status`].
+pub fn serve_needs<K: Kernel>(k: &mut K, needs: Vec<Need>) -> Result<(), Error> {
     for need in needs {
         match need {
             Need::Firewall(backend) => {
                 k.firewall().usable(backend).map_err(|error| Error::new(Code::NotAvailable, error.to_string()))?
             }
+            Need::Facilities(facilities) => expect_facilities(k, &facilities)?,
             Need::Forwarding(gatekeeper) => {
                 k.firewall().forwards(gatekeeper).map_err(|error| Error::new(Code::NotAvailable, error.to_string()))?
             }
@@ -59,6 +63,26 @@ pub(crate) fn serve_needs<K: Kernel>(k: &mut K, needs: Vec<Need>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// The kernel has all of these.
+fn expect_facilities<K: Kernel>(k: &mut K, facilities: &[Facility]) -> Result<(), Error> {
+    let mut missing = Vec::new();
+    for facility in facilities {
+        if !k.has(*facility).map_err(kernel)? {
+            missing.push(*facility);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let modules: Vec<&str> = missing.iter().map(|facility| facility.module()).collect();
+    let names: Vec<String> = missing.iter().map(Facility::to_string).collect();
+    let mend = format!(
+        "load what was built as a module with: modprobe -a {}; or boot a kernel that has it",
+        modules.join(" ")
+    );
+    Err(Error::new(Code::NotAvailable, format!("the running kernel lacks {}", names.join(", "))).with_details(mend))
 }
 
 /// The kernel knows VLANs of bridge ports: asked for those of no port, it says so.

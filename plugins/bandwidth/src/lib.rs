@@ -7,7 +7,7 @@
 mod conf;
 
 use cni::{AddResult, Error, Interface, Request};
-use cnm::{Adjustment, Chained, Context, Owner, Resource, Shaping, Trace};
+use cnm::{Adjustment, Chained, Context, Facility, Limited, Need, Owner, Resource, Shaping, Trace};
 use conf::Conf;
 
 /// The chained plugin.
@@ -44,6 +44,20 @@ unshapedSubnets or shapedSubnets: the limits are not, or only, for traffic with 
             result.interfaces.push(Interface { name, mac, ..Interface::default() });
         }
         Ok(Adjustment { network: Vec::new(), endpoint, result })
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let Conf { ingress, egress, limited } = &self.conf;
+        // Without limits in the configuration the runtime says them with each ADD, and that may be any.
+        let any = ingress.is_none() && egress.is_none();
+        let by_subnet = *limited != Limited::All;
+        let mut needs = vec![if by_subnet { Facility::Htb } else { Facility::Tbf }];
+        if any || egress.is_some() {
+            needs.extend([Facility::Ifb, Facility::Ingress, Facility::U32, Facility::Mirred]);
+        } else if by_subnet {
+            needs.push(Facility::U32);
+        }
+        vec![Need::Facilities(needs)]
     }
 
     fn traces(&self, _owner: &Owner) -> Vec<Trace> {

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use bandwidth::Limiter;
 use cni::json::Json;
 use cni::{AddResult, Attachment, Command, Error, Interface, Request, Version};
-use cnm::{Backend, Chained, Context, Kernel, LinkKind, LinkSpec, Mac, Owner, Peer, Place};
+use cnm::{Backend, Chained, Context, Facility, Kernel, LinkKind, LinkSpec, Mac, Owner, Peer, Place};
 use kernel_memory::{Fault, Faults, Faulty, Memory, SandboxId};
 
 /// `EBUSY`: an errno that nobody takes for something else.
@@ -276,4 +276,58 @@ fn two_interfaces_of_a_container_have_a_device_each() {
     left.del(true, Fault::Never).0.unwrap();
     let lines = |world: &World| world.memory.snapshot().lines().filter(|line| line.contains("bwp")).count();
     assert_eq!((lines(&left), lines(&before)), (0, 0));
+}
+
+/// STATUS names what ADD would miss, all of it, and nothing that this configuration does not need.
+#[test]
+fn status_names_what_the_kernel_lacks_and_how_to_mend_it() {
+    use Facility::{Htb, Ifb, Ingress, Mirred, Tbf, U32};
+    let all = [Ifb, Tbf, Htb, Ingress, U32, Mirred];
+    let with = |root: Facility| [&[root][..], &[Ifb, Ingress, U32, Mirred]].concat();
+    // As CASES: ingress, egress, both, except, only.
+    let needed = [vec![Tbf], with(Tbf), with(Tbf), with(Htb), with(Htb)];
+    let by_runtime = [("by the runtime", r#""capabilities": {"bandwidth": true}"#, with(Tbf))];
+    let cases = CASES.iter().zip(needed).map(|((name, keys), needed)| (*name, *keys, needed)).chain(by_runtime);
+    for (name, keys, needed) in cases {
+        let limiter = limiter(keys);
+        lifecycle::serve_needs(&mut Memory::new(), limiter.needs()).unwrap();
+        for facility in all {
+            let mut memory = Memory::new().without(facility);
+            let before = memory.snapshot();
+            match lifecycle::serve_needs(&mut memory, limiter.needs()) {
+                Ok(()) => assert!(!needed.contains(&facility), "{name}: {facility} is needed"),
+                Err(error) => {
+                    assert!(needed.contains(&facility), "{name}: {facility} is not needed: {error}");
+                    assert_eq!(error.code.number(), 50, "{name}: {error}");
+                    let said = format!("{error} {}", error.details);
+                    for word in [facility.option(), &format!("modprobe -a {};", facility.module())] {
+                        assert!(said.contains(word), "{name}: {word}: {said}");
+                    }
+                }
+            }
+            assert_eq!(memory.snapshot(), before, "{name}: it only looks");
+        }
+        let none = all.into_iter().fold(Memory::new(), Memory::without);
+        let error = lifecycle::serve_needs(&mut none.clone(), limiter.needs()).unwrap_err().to_string();
+        assert!(needed.iter().all(|facility| error.contains(facility.option())), "{name}: all at once: {error}");
+    }
+}
+
+/// What STATUS says is true: without it ADD fails, and with it it does not.
+#[test]
+fn add_fails_where_status_says_so_and_leaves_nothing() {
+    for world in World::all() {
+        for facility in
+            [Facility::Ifb, Facility::Tbf, Facility::Htb, Facility::Ingress, Facility::U32, Facility::Mirred]
+        {
+            let mut world = World { memory: world.memory.clone().without(facility), ..world.clone() };
+            let before = world.clone();
+            let status = lifecycle::serve_needs(&mut world.memory.clone(), world.limiter.needs());
+            let (added, _) = world.add(Fault::Never);
+            assert_eq!(status.is_ok(), added.is_ok(), "{}, {facility}: {status:?}, {added:?}", world.name);
+            if added.is_err() {
+                world.is(&before, "a failed ADD");
+            }
+        }
+    }
 }

@@ -204,6 +204,13 @@ pub(crate) fn elsewhere_dump(batch: &mut Batch, space: i32, kind: Option<&str>) 
     }
 }
 
+/// Asks for the links of a kind; for all, when the kernel does not know it.
+pub(crate) fn kind_dump(batch: &mut Batch, kind: &str) {
+    batch.message(GET_LINK, flags::DUMP, &header(0, 0, 0, 0));
+    batch.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    batch.nest(IFLA_LINKINFO, |info| info.text(IFLA_INFO_KIND, kind));
+}
+
 /// Removes a link in the namespace with the id `space`.
 pub(crate) fn delete_elsewhere(batch: &mut Batch, space: i32, index: u32) {
     batch.message(DELETE_LINK, flags::ACK, &header(0, index, 0, 0));

@@ -13,7 +13,7 @@ mod vxlan;
 pub(crate) use address::{address_change, address_dump, parse_address};
 pub(crate) use link::{
     Beneath, Flag, Setting, arp_notify, create_link, delete_elsewhere, delete_link, elsewhere_dump, get_link,
-    link_dump, parse_link, rename_link, set_flags, set_link,
+    kind_dump, link_dump, parse_link, rename_link, set_flags, set_link,
 };
 pub(crate) use namespace::{get_id, id_dump, new_id, parse_id};
 pub(crate) use neighbour::{fdb_change, fdb_dump, neighbour_change, neighbour_dump, parse_fdb, parse_neighbour};

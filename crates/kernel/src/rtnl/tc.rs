@@ -16,6 +16,13 @@ const NEW_CLASS: u16 = 40;
 const GET_CLASS: u16 = 42;
 const NEW_FILTER: u16 = 44;
 const GET_FILTER: u16 = 46;
+const NEW_ACTION: u16 = 48;
+
+/// Index of the loopback device of every namespace.
+const LOOPBACK: u32 = 1;
+/// Length of `struct tcamsg`.
+const ACTIONS: usize = 4;
+const TCA_ACT_TAB: u16 = 1;
 
 /// Length of `struct tcmsg`.
 const HEADER: usize = 20;
@@ -71,6 +78,21 @@ fn header(link: u32, handle: u32, parent: u32, info: u32) -> [u8; HEADER] {
 /// acknowledgement.
 pub(crate) fn get_qdisc(batch: &mut Batch, link: u32, parent: u32) {
     batch.message(GET_QDISC, flags::ECHO | flags::ACK, &header(link, 0, parent, 0));
+}
+
+/// Asks for a discipline that cannot be without options, as the root of the loopback device: refused with `EINVAL`, or
+/// with `ENOENT` when the kernel does not know the kind. These flags make it look at the kind even where there is a root,
+/// which stays: the new one would have to be ready first.
+pub(crate) fn ask_discipline(batch: &mut Batch, kind: &str) {
+    let new = flags::ACK | flags::CREATE | flags::REPLACE | flags::EXCL;
+    batch.message(NEW_QDISC, new, &header(LOOPBACK, 0, ROOT, 0));
+    batch.text(TCA_KIND, kind);
+}
+
+/// The same with an action, of which there is none without options.
+pub(crate) fn ask_action(batch: &mut Batch, kind: &str) {
+    batch.message(NEW_ACTION, flags::ACK | flags::CREATE | flags::EXCL, &[0; ACTIONS]);
+    batch.nest(TCA_ACT_TAB, |list| list.nest(1, |action| action.text(TCA_ACT_KIND, kind)));
 }
 
 /// Asks for the classes of a link.

@@ -6,8 +6,10 @@ mod collect;
 mod crash;
 mod detach;
 mod reference;
+mod status;
 mod upgrade;
 mod versions;
+mod vm;
 
 /// The version of the specification that has GC and STATUS.
 const NEWEST: &str = "1.1.0";
