@@ -29,8 +29,10 @@ pub fn gc_keeps_the_valid_and_nothing_else<S: Subject>() {
         let (full, results) = attached::<S>(case, &ALL);
         for valid in [&ALL[..], &ALL[..2], &ALL[..1], &[]] {
             let what = format!("{}: GC keeping {valid:?}", case.name);
-            let (wanted, _) = attached::<S>(case, valid);
+            let (mut wanted, _) = attached::<S>(case, valid);
             let mut world = full.clone();
+            wanted.outlive(valid);
+            world.outlive(valid);
             report.fine(&what, world.gc(valid, Fault::Never).said);
             report.same(&what, &wanted.unshared(), &world.unshared());
             for (container, result) in valid.iter().zip(&results) {
@@ -53,13 +55,18 @@ pub fn every_call_of_gc_fails_once_or_is_the_last<S: Subject>() {
     for case in S::CASES {
         let (full, _) = attached::<S>(case, &ALL);
         for valid in [&ALL[..1], &[]] {
+            let mut full = full.clone();
+            full.outlive(valid);
             let mut fine = full.clone();
             let calls = fine.gc(valid, Fault::Never).faults.calls();
             for (call, what) in (1..).zip(&calls) {
                 let what = format!("{}: GC keeping {valid:?}, call {call}: {what}", case.name);
-                for fault in
-                    [Fault::Refused { call, errno: ERRNO }, Fault::DeathBefore { call }, Fault::DeathAfter { call }]
-                {
+                for fault in [
+                    Fault::Refused { call, errno: ERRNO },
+                    Fault::AnswerLost { call, errno: ERRNO },
+                    Fault::DeathBefore { call },
+                    Fault::DeathAfter { call },
+                ] {
                     let mut world = full.clone();
                     let said = world.gc(valid, fault).said;
                     let what = format!("{what} {fault:?}");

@@ -9,9 +9,13 @@ use std::path::Path;
 
 use cni::json::{Json, Node};
 use cni::{AddResult, Command, Request, Version};
-use cnm::{Backend, Chained, Context, Driver, Host, Mac, Owner, Resource};
+use cnm::{Backend, Chained, Context, Driver, Host, Mac, Resource};
 
-/// The name of every case's sandbox.
+use crate::world::owner;
+
+/// Whose attachment every case is about.
+const CONTAINER: &str = "c0ffee";
+/// The name of its sandbox.
 const SANDBOX: &str = "/run/netns/web1";
 
 /// Compares every case of a driver in `folder`, of which there are `at_least` so many; `host` is what the driver finds.
@@ -28,6 +32,24 @@ pub fn every_case_is_described_as_written<D: Driver>(folder: &Path, at_least: us
 /// With the differences.
 pub fn every_adjustment_is_described_as_written<C: Chained>(folder: &Path, at_least: usize, host: &dyn Host) {
     compare(folder, at_least, &|case| describe_adjustment::<C>(case, host));
+}
+
+/// What these configurations, which ADD refuses, have become since they were good keeps neither DEL nor GC from removing
+/// what there is; STATUS minds.
+///
+/// # Panics
+/// With the case and the verb.
+pub fn a_configuration_that_became_wrong_keeps_nothing<C: Chained>(folder: &Path, cases: &[&str], host: &dyn Host) {
+    assert!(!cases.is_empty(), "no case in {}", folder.display());
+    for case in cases {
+        for (command, fine) in
+            [(Command::Add, false), (Command::Del, true), (Command::Gc, true), (Command::Status, false)]
+        {
+            let context = Context { preferred_backend: &|| Backend::Nftables, host };
+            let parsed = C::parse(&request(&folder.join(case), command), &context);
+            assert_eq!(parsed.is_ok(), fine, "{case}: {command}");
+        }
+    }
 }
 
 fn compare(folder: &Path, at_least: usize, describe: &dyn Fn(&Path) -> Result<String, cni::Error>) {
@@ -56,23 +78,18 @@ fn compare(folder: &Path, at_least: usize, describe: &dyn Fn(&Path) -> Result<St
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// Whose attachment every case is about.
-fn owner() -> Owner {
-    Owner::new("web", "c0ffee", "eth0")
-}
-
 /// The whole description of one case, a resource per line.
 fn describe<D: Driver>(case: &Path, host: &dyn Host) -> Result<String, cni::Error> {
     let context = Context { preferred_backend: &|| Backend::Nftables, host };
     let driver = D::parse(&request(case, Command::Add), &context)?;
-    let endpoint = driver.endpoint(&owner(), Mac([2, 0, 0, 0, 0, 1]));
+    let endpoint = driver.endpoint(&owner(CONTAINER), Mac([2, 0, 0, 0, 0, 1]));
     let lease = fs::read(case.join("lease.json"))
         .map(|bytes| {
             let json = Json::parse(&bytes).unwrap();
             AddResult::parse(&Node::root(&json), Version::NEWEST).unwrap()
         })
         .unwrap_or_default();
-    let wiring = driver.wire(&owner(), SANDBOX, lease)?;
+    let wiring = driver.wire(&owner(CONTAINER), SANDBOX, lease)?;
     let mut text = String::new();
     section(&mut text, "network", &driver.network().resources);
     writeln!(text, "endpoint's claim\n  {:?}", endpoint.claim).unwrap();
@@ -90,13 +107,17 @@ fn describe_adjustment<C: Chained>(case: &Path, host: &dyn Host) -> Result<Strin
     let request = request(case, Command::Add);
     let plugin = C::parse(&request, &Context { preferred_backend: &|| Backend::Nftables, host })?;
     let previous = request.prev_result()?.unwrap_or_default();
-    let adjustment = plugin.adjust(&owner(), SANDBOX, previous)?;
+    let adjustment = plugin.adjust(&owner(CONTAINER), SANDBOX, previous.clone())?;
     let mut text = String::new();
     section(&mut text, "network", &adjustment.network);
     section(&mut text, "endpoint", &adjustment.endpoint);
-    writeln!(text, "traces {:?}", plugin.traces(&owner())).unwrap();
+    writeln!(text, "traces {:?}", plugin.traces(&owner(CONTAINER))).unwrap();
     writeln!(text, "needs {:?}", plugin.needs()).unwrap();
-    writeln!(text, "{}", adjustment.result.print(Version::NEWEST).unwrap()).unwrap();
+    if adjustment.result == previous {
+        writeln!(text, "the result is the previous one").unwrap();
+    } else {
+        writeln!(text, "{}", adjustment.result.print(Version::NEWEST).unwrap()).unwrap();
+    }
     Ok(text)
 }
 
@@ -108,23 +129,8 @@ fn section(text: &mut String, title: &str, resources: &[Resource]) {
 }
 
 /// What a runtime sends with the configuration of `case`.
-///
-/// # Panics
-/// When it is no JSON.
-#[must_use]
-pub fn request(case: &Path, command: Command) -> Request {
+fn request(case: &Path, command: Command) -> Request {
     let stdin = fs::read(case.join("conf.json")).unwrap();
-    Request {
-        command,
-        container_id: "c0ffee".into(),
-        netns: Some(SANDBOX.into()),
-        ifname: "eth0".into(),
-        args: fs::read_to_string(case.join("args")).unwrap_or_default().trim_end().to_owned(),
-        path: "/opt/cni/bin".into(),
-        netns_override: false,
-        conf: Json::parse(&stdin).unwrap(),
-        stdin,
-        network: "web".into(),
-        version: Version::NEWEST,
-    }
+    let args = fs::read_to_string(case.join("args")).unwrap_or_default().trim_end().to_owned();
+    Request { args, netns: Some(SANDBOX.into()), ..crate::request::request(command, CONTAINER, stdin) }
 }

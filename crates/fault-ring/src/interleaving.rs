@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use cni::{AddResult, Attachment, Error};
+use cni::{AddResult, Attachment, Command, Error};
 use cnm::Kernel;
 use kernel_memory::{Fault, Faults, Faulty, Memory, SandboxId};
 use lifecycle::Ipam;
 
-use crate::world::{World, lease, owner, path};
+use crate::leases::lease;
+use crate::verbs::{Call, Verbs};
+use crate::world::{World, owner};
 use crate::{Case, Report, Subject};
 
 /// What a process does.
@@ -144,18 +146,49 @@ const NAMES: [&str; 2] = ["one", "two"];
 const NUMBERS: [u8; 2] = [2, 3];
 
 struct Scene<S: Subject> {
-    case: &'static Case,
-    driver: S::Driver,
+    /// Those are attached that are about to leave.
+    world: World<S>,
     /// The state when nobody is attached.
     empty: Vec<String>,
-    memory: Memory,
     sandboxes: [SandboxId; 2],
+}
+
+/// What one process is called with.
+struct Task<P> {
+    id: usize,
+    verb: Verb,
+    plugin: P,
+    previous: AddResult,
+    ipam: Option<Fixed>,
+    sandbox: SandboxId,
+}
+
+impl<P: Verbs> Task<P> {
+    /// What it says, and how many calls it has made.
+    fn run(&self, turns: &Arc<Turns>) -> (Said, usize) {
+        let Self { id, sandbox, .. } = *self;
+        let mut process = Process { id, sandbox: Some(sandbox), turns: Arc::clone(turns), holds_memory: false };
+        let faults = Faults::new(Fault::Never);
+        // Between its turns, too, it must not draw the MACs of the other.
+        let worthless = Memory::without_sandbox().drawing_macs_from(if id == 0 { 1 << 16 } else { 2 << 16 });
+        let kernel = Faulty::new(worthless, faults.clone());
+        let mut kernel = kernel.scheduled(Box::new(move |what, memory| process.step(what, memory)));
+        // `has_sandbox` is asked between calls, when the kernel inside may be the worthless one.
+        kernel.inner_mut().add_sandbox();
+        let ipam = self.ipam.as_ref().map(|ipam| ipam as &dyn Ipam);
+        let call = Call { kernel: &mut kernel, ipam, owner: &owner(NAMES[id]) };
+        let said = match self.verb {
+            Verb::Add | Verb::AddInVain => self.plugin.add(call, self.previous.clone()).map(Some),
+            Verb::Del => self.plugin.del(call, None).map(|()| None),
+        };
+        Process::end(turns, id, kernel.inner_mut());
+        (said, faults.calls().len())
+    }
 }
 
 type Said = Result<Option<AddResult>, Error>;
 
 impl<S: Subject> Scene<S> {
-    /// A host on which those are attached that are about to leave.
     fn new(case: &'static Case, verbs: [Verb; 2]) -> Self {
         let mut world = World::<S>::new(case);
         let sandboxes = NAMES.map(|name| world.add_sandbox(name));
@@ -166,54 +199,45 @@ impl<S: Subject> Scene<S> {
                 world.add(name, Fault::Never).said.unwrap();
             }
         }
-        Self { case, driver: world.driver, empty, memory: world.memory, sandboxes }
+        Self { world, empty, sandboxes }
     }
 
     fn ipam(&self, id: usize, verb: Verb) -> Option<Fixed> {
         let (number, refuses) = (NUMBERS[id], verb == Verb::AddInVain);
-        (self.case.v4 || self.case.v6).then_some(Fixed { case: self.case, number, refuses })
+        let case = self.world.case();
+        (S::Plugin::IS_FIRST && (case.v4 || case.v6)).then_some(Fixed { case, number, refuses })
     }
 
-    fn process(&self, id: usize, verb: Verb, turns: &Arc<Turns>) -> (Said, usize) {
-        let mut process =
-            Process { id, sandbox: Some(self.sandboxes[id]), turns: Arc::clone(turns), holds_memory: false };
-        let faults = Faults::new(Fault::Never);
-        // Between its turns, too, it must not draw the MACs of the other.
-        let worthless = Memory::without_sandbox().drawing_macs_from(if id == 0 { 1 << 16 } else { 2 << 16 });
-        let kernel = Faulty::new(worthless, faults.clone());
-        let mut kernel = kernel.scheduled(Box::new(move |what, memory| process.step(what, memory)));
-        let ipam = self.ipam(id, verb);
-        let ipam = ipam.as_ref().map(|ipam| ipam as &dyn Ipam);
-        let owner = owner(NAMES[id]);
-        // `has_sandbox` is asked between calls, when the kernel inside may be the worthless one.
-        kernel.inner_mut().add_sandbox();
-        let said = match verb {
-            Verb::Add | Verb::AddInVain => {
-                lifecycle::attach(&self.driver, &mut kernel, ipam, &owner, &path(NAMES[id])).map(Some)
-            }
-            Verb::Del => lifecycle::detach(&self.driver, &mut kernel, ipam, &owner, None).map(|()| None),
-        };
-        Process::end(turns, id, kernel.inner_mut());
-        (said, faults.calls().len())
+    fn task(&self, id: usize, verb: Verb) -> Task<S::Plugin> {
+        let (name, leaves) = (NAMES[id], verb == Verb::Del);
+        let plugin = self.world.clone().plugin(if leaves { Command::Del } else { Command::Add }, name, !leaves);
+        let (previous, ipam) = (self.world.previous(name), self.ipam(id, verb));
+        Task { id, verb, plugin, previous, ipam, sandbox: self.sandboxes[id] }
     }
 
     /// Lets both run, the first for the first number of calls, the second for the second, and so on.
     fn run(&self, verbs: [Verb; 2], plan: &[usize]) -> ([(Said, usize); 2], Memory) {
         let turn = usize::from(plan.first() == Some(&0));
         let plan = plan.iter().copied().filter(|calls| *calls > 0).collect();
-        let state = State { memory: self.memory.clone(), turn, plan, finished: [false; 2], held: [None; 2] };
+        let state = State { memory: self.world.memory.clone(), turn, plan, finished: [false; 2], held: [None; 2] };
         let turns = Arc::new(Turns { state: Mutex::new(state), changed: Condvar::new() });
+        let [first, second] = [0, 1].map(|id| self.task(id, verbs[id]));
         let said = thread::scope(|scope| {
-            let second = scope.spawn(|| self.process(1, verbs[1], &turns));
-            let first = self.process(0, verbs[0], &turns);
+            let second = scope.spawn(|| second.run(&turns));
+            let first = first.run(&turns);
             [first, second.join().unwrap()]
         });
         let memory = turns.state.lock().unwrap().memory.clone();
         (said, memory)
     }
 
-    fn judge(&self, report: &mut Report, what: &str, verbs: [Verb; 2], said: [Said; 2], memory: &Memory) {
-        let mut memory = memory.clone();
+    fn judge(&self, report: &mut Report, what: &str, verbs: [Verb; 2], said: [Said; 2], memory: Memory) {
+        let mut world = self.world.clone();
+        world.memory = memory;
+        // The leases were decided beforehand: nobody has kept them.
+        for name in NAMES {
+            world.forget_lease(name);
+        }
         let mut attached = false;
         for (id, (verb, said)) in verbs.into_iter().zip(said).enumerate() {
             let name = NAMES[id];
@@ -228,17 +252,13 @@ impl<S: Subject> Scene<S> {
                 (Verb::Del, Ok(_)) => {}
                 (Verb::Add, Ok(result)) => {
                     attached = true;
-                    memory.look_at(Some(self.sandboxes[id]));
-                    let checked =
-                        lifecycle::check(&self.driver, &mut memory, None, &owner(name), &path(name), result.as_ref());
-                    report.fine(&format!("{what}: CHECK of {name}"), checked);
+                    world.reserve(name, NUMBERS[id]);
+                    report.fine(&format!("{what}: CHECK of {name}"), world.check(name, &result.unwrap_or_default()));
                 }
             }
         }
         if !attached {
-            let left = memory.snapshot();
-            let left: Vec<String> = left.lines().filter(|line| !S::stays(self.case, line)).map(str::to_owned).collect();
-            report.same(what, &self.empty, &left);
+            report.same(what, &self.empty, &world.unshared());
         }
     }
 }
@@ -261,7 +281,7 @@ pub fn every_interleaving_of<S: Subject>(cases: &[&str], verbs: [Verb; 2]) {
         plans.extend((1..=second).flat_map(|one| (1..=first).map(move |two| vec![0, one, two])));
         for plan in plans {
             let ([(one, _), (two, _)], memory) = scene.run(verbs, &plan);
-            scene.judge(&mut report, &format!("{}: {verbs:?}, turns {plan:?}", case.name), verbs, [one, two], &memory);
+            scene.judge(&mut report, &format!("{}: {verbs:?}, turns {plan:?}", case.name), verbs, [one, two], memory);
         }
     }
     report.verdict();

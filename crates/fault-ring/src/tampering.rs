@@ -33,9 +33,12 @@ pub fn check_names_every_deed<S: Subject>(deeds: &[Deed<S>]) {
                 continue;
             }
             *met += 1;
+            let meddled = world.everything();
             match world.check(ONE, &result) {
                 Ok(()) => report.wrong(format!("{name}: {}, and CHECK finds nothing", deed.what)),
-                Err(error) if error.to_string().contains(deed.said) => {}
+                Err(error) if error.to_string().contains(deed.said) => {
+                    report.same(&format!("{name}: {}, and CHECK", deed.what), &meddled, &world.everything());
+                }
                 Err(error) => report.wrong(format!("{name}: {}, and CHECK says: {error}", deed.what)),
             }
         }

@@ -1,30 +1,39 @@
-//! A host in memory with one network, an IPAM plugin that counts its leases, and the verbs as a runtime calls them.
+//! A host in memory with one network, and the verbs as a runtime calls them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
-use cni::json::Json;
-use cni::{AddResult, Attachment, Command, Error, Ip, Request, Route, Version};
-use cnm::{Backend, Context, Driver, Kernel, KernelError, Owner};
+use cni::{AddResult, Attachment, Command, Error};
+use cnm::{Backend, Context, Kernel, Owner};
 use kernel_memory::{Fault, Faults, Faulty, Memory, SandboxId};
 use lifecycle::Ipam;
 
+use crate::leases::{Leases, Lessor};
+use crate::request::{IFNAME, NETWORK, request};
+use crate::verbs::{Call, Verbs};
 use crate::{Case, ONE, Subject};
-
-const IFNAME: &str = "eth0";
 
 /// Everything that outlives a call.
 #[derive(Debug, Clone)]
 pub struct World<S: Subject> {
     case: &'static Case,
-    /// The driver, with its configuration.
-    pub driver: S::Driver,
     /// The kernel.
     pub memory: Memory,
     has_neighbour: bool,
-    sandboxes: BTreeMap<String, SandboxId>,
-    /// Container and its number.
-    leases: RefCell<BTreeMap<String, u8>>,
+    containers: BTreeMap<String, Container>,
+    leases: Leases,
+    subject: PhantomData<S>,
+}
+
+/// What a runtime knows of a container.
+#[derive(Debug, Clone)]
+struct Container {
+    number: u8,
+    /// `None` once it has ended.
+    sandbox: Option<SandboxId>,
+    /// What the plugins before this one have told.
+    previous: AddResult,
 }
 
 /// What a call said, and which calls of its own it made.
@@ -36,20 +45,9 @@ pub struct Outcome<T> {
     pub faults: Faults,
 }
 
-/// The IPAM plugin of one call.
-struct Leases<'a, S: Subject> {
-    world: &'a World<S>,
-    container: &'a str,
-    faults: Faults,
-}
-
 /// Whose attachment the container's is.
 pub fn owner(container: &str) -> Owner {
-    Owner::new("web", container, IFNAME)
-}
-
-pub(crate) fn path(container: &str) -> String {
-    format!("/run/netns/{container}")
+    Owner::new(NETWORK, container, IFNAME)
 }
 
 impl<S: Subject> World<S> {
@@ -57,24 +55,14 @@ impl<S: Subject> World<S> {
     pub fn new(case: &'static Case) -> Self {
         let mut memory = Memory::without_sandbox().with_vlan_filtering();
         S::furnish(&mut memory);
-        let stdin = case.conf(S::Driver::TYPE).into_bytes();
-        let request = Request {
-            command: Command::Add,
-            container_id: "any".into(),
-            netns: Some(path("any")),
-            ifname: IFNAME.into(),
-            args: String::new(),
-            path: "/opt/cni/bin".into(),
-            netns_override: false,
-            conf: Json::parse(&stdin).unwrap(),
-            stdin,
-            network: "web".into(),
-            version: Version::NEWEST,
-        };
-        let mut host = memory.clone();
-        let context = Context { preferred_backend: &|| Backend::Nftables, host: &RefCell::new(&mut host) };
-        let driver = S::Driver::parse(&request, &context).unwrap_or_else(|error| panic!("{}: {error}", case.name));
-        Self { case, driver, memory, has_neighbour: false, sandboxes: BTreeMap::new(), leases: RefCell::default() }
+        Self {
+            case,
+            memory,
+            has_neighbour: false,
+            containers: BTreeMap::new(),
+            leases: Leases::default(),
+            subject: PhantomData,
+        }
     }
 
     /// The same host with a container that is attached and must not notice anything.
@@ -91,11 +79,29 @@ impl<S: Subject> World<S> {
         self.has_neighbour
     }
 
-    /// A sandbox for the container.
+    /// The configuration that this is about.
+    pub const fn case(&self) -> &'static Case {
+        self.case
+    }
+
+    /// The runtime has another configuration now. What was attached stays.
+    #[must_use]
+    pub fn with_case(self, case: &'static Case) -> Self {
+        Self { case, ..self }
+    }
+
+    /// A sandbox for the container, behind the plugins that come before this one.
     pub fn add_sandbox(&mut self, container: &str) -> SandboxId {
-        let id = self.memory.add_sandbox();
-        self.sandboxes.insert(container.to_owned(), id);
-        id
+        let sandbox = self.memory.add_sandbox();
+        let number = u8::try_from(self.containers.len()).unwrap() + 2;
+        let previous = S::Plugin::precede(self.case, &mut self.memory, &owner(container), number);
+        self.containers.insert(container.to_owned(), Container { number, sandbox: Some(sandbox), previous });
+        sandbox
+    }
+
+    /// What the plugins before this one have told of the container.
+    pub fn previous(&self, container: &str) -> AddResult {
+        self.containers[container].previous.clone()
     }
 
     /// The container will get this address.
@@ -103,43 +109,59 @@ impl<S: Subject> World<S> {
         self.leases.borrow_mut().insert(container.to_owned(), number);
     }
 
-    /// The configuration that this is about.
-    pub const fn case(&self) -> &'static Case {
-        self.case
-    }
-
-    /// The kernel sees this container's sandbox.
-    pub fn look_at(&mut self, container: &str) {
-        self.memory.look_at(self.sandboxes.get(container).copied());
-    }
-
     /// Whether there was a lease.
     pub fn forget_lease(&mut self, container: &str) -> bool {
         self.leases.borrow_mut().remove(container).is_some()
     }
 
+    /// The kernel sees this container's sandbox.
+    pub fn look_at(&mut self, container: &str) {
+        self.memory.look_at(self.containers.get(container).and_then(|one| one.sandbox));
+    }
+
     /// The container's last process ends.
     pub fn destroy_sandbox(&mut self, container: &str) {
         self.look_at(container);
-        self.sandboxes.remove(container);
         self.memory.destroy_sandbox();
+        if let Some(one) = self.containers.get_mut(container) {
+            one.sandbox = None;
+        }
+    }
+
+    /// Those that are not `valid` end before GC comes, where it has nothing to say about the living.
+    pub(crate) fn outlive(&mut self, valid: &[&str]) {
+        let over =
+            self.containers.keys().filter(|name| S::goes_with_the_sandbox(self.case) && !valid.contains(&&***name));
+        for name in over.cloned().collect::<Vec<_>>() {
+            self.destroy_sandbox(&name);
+        }
+    }
+
+    /// The plugin, called with `command` for the container; `told` what the runtime asks for it.
+    pub fn plugin(&mut self, command: Command, container: &str, told: bool) -> S::Plugin {
+        let asked = self.containers.get(container).filter(|_| told).map(|one| S::asked(one.number));
+        let stdin = self.case.conf::<S::Plugin>(&asked.unwrap_or_default()).into_bytes();
+        let host = RefCell::new(&mut self.memory);
+        let context = Context { preferred_backend: &|| Backend::Nftables, host: &host };
+        let plugin = S::Plugin::read(request(command, container, stdin), &context);
+        plugin.unwrap_or_else(|error| panic!("{}: {error}", self.case.name))
     }
 
     /// Runs a verb on the kernel and the IPAM plugin with one fault between them.
     fn call<T>(
         &mut self,
+        plugin: &S::Plugin,
         container: &str,
         sandbox: bool,
         fault: Fault,
-        verb: impl FnOnce(&S::Driver, &mut Faulty<Memory>, Option<&dyn Ipam>) -> Result<T, Error>,
+        verb: impl FnOnce(&S::Plugin, Call<'_>) -> Result<T, Error>,
     ) -> Outcome<T> {
-        let mut memory = std::mem::take(&mut self.memory);
-        memory.look_at(self.sandboxes.get(container).copied().filter(|_| sandbox));
+        self.memory.look_at(self.containers.get(container).and_then(|one| one.sandbox).filter(|_| sandbox));
         let faults = Faults::new(fault);
-        let mut kernel = Faulty::new(memory, faults.clone());
-        let ipam = Leases { world: self, container, faults: faults.clone() };
-        let ipam = self.driver.ipam().map(|_| &ipam as &dyn Ipam);
-        let said = verb(&self.driver, &mut kernel, ipam);
+        let mut kernel = Faulty::new(std::mem::take(&mut self.memory), faults.clone());
+        let lessor = Lessor { case: self.case, leases: &self.leases, container, faults: faults.clone() };
+        let ipam = plugin.has_ipam().then_some(&lessor as &dyn Ipam);
+        let said = verb(plugin, Call { kernel: &mut kernel, ipam, owner: &owner(container) });
         self.memory = kernel.into_inner();
         // The end of the process.
         self.memory.unlock();
@@ -148,16 +170,15 @@ impl<S: Subject> World<S> {
 
     /// ADD.
     pub fn add(&mut self, container: &str, fault: Fault) -> Outcome<AddResult> {
-        self.call(container, true, fault, |driver, kernel, ipam| {
-            lifecycle::attach(driver, kernel, ipam, &owner(container), &path(container))
-        })
+        let plugin = self.plugin(Command::Add, container, true);
+        let previous = self.previous(container);
+        self.call(&plugin, container, true, fault, |plugin, call| plugin.add(call, previous))
     }
 
     /// DEL.
     pub fn del(&mut self, container: &str, how: How<'_>, fault: Fault) -> Outcome<()> {
-        self.call(container, how.sandbox, fault, |driver, kernel, ipam| {
-            lifecycle::detach(driver, kernel, ipam, &owner(container), how.previous)
-        })
+        let plugin = self.plugin(Command::Del, container, how.previous.is_some());
+        self.call(&plugin, container, how.sandbox, fault, |plugin, call| plugin.del(call, how.previous))
     }
 
     /// CHECK.
@@ -165,17 +186,16 @@ impl<S: Subject> World<S> {
     /// # Errors
     /// What it says.
     pub fn check(&mut self, container: &str, previous: &AddResult) -> Result<(), Error> {
-        let verb = |driver: &S::Driver, kernel: &mut Faulty<Memory>, ipam: Option<&dyn Ipam>| {
-            lifecycle::check(driver, kernel, ipam, &owner(container), &path(container), Some(previous))
-        };
-        self.call(container, true, Fault::Never, verb).said
+        let plugin = self.plugin(Command::Check, container, true);
+        self.call(&plugin, container, true, Fault::Never, |plugin, call| plugin.check(call, previous)).said
     }
 
     /// GC.
     pub fn gc(&mut self, valid: &[&str], fault: Fault) -> Outcome<()> {
         let attachment = |id: &&str| Attachment { container_id: (*id).to_owned(), ifname: IFNAME.into() };
         let valid: Vec<Attachment> = valid.iter().map(attachment).collect();
-        self.call("", false, fault, |driver, kernel, ipam| lifecycle::collect(driver, kernel, ipam, "web", &valid))
+        let plugin = self.plugin(Command::Gc, "", false);
+        self.call(&plugin, "", false, fault, |plugin, call| plugin.gc(call, &valid))
     }
 
     /// Everything, leases included, a line each.
@@ -196,65 +216,8 @@ impl<S: Subject> World<S> {
 pub struct How<'a> {
     /// It names the sandbox.
     pub sandbox: bool,
-    /// It has kept the result.
+    /// It has kept the result, and what it asked for with it.
     pub previous: Option<&'a AddResult>,
-}
-
-impl<S: Subject> Leases<'_, S> {
-    fn asked<T>(&self, what: &str, act: impl FnOnce() -> T) -> Result<T, Error> {
-        let refuse = |error: KernelError| Error::internal(error.to_string());
-        self.faults.pass(format!("IPAM {what}"), || Ok(act())).map_err(refuse)
-    }
-}
-
-/// What an IPAM plugin gives to the container with this number.
-pub(crate) fn lease(case: &Case, number: u8) -> AddResult {
-    let ip = |address: String, gateway: &str| Ip {
-        address: address.parse().unwrap(),
-        gateway: Some(gateway.parse().unwrap()),
-        interface: None,
-    };
-    let mut result = AddResult::default();
-    if case.v4 {
-        result.ips.push(ip(format!("10.1.0.{number}/24"), "10.1.0.1"));
-        result.routes.push(Route::new("10.2.0.0/16".parse().unwrap(), None));
-    }
-    if case.v6 {
-        result.ips.push(ip(format!("fd00:1::{number}/64"), "fd00:1::1"));
-    }
-    result
-}
-
-impl<S: Subject> Ipam for Leases<'_, S> {
-    fn add(&self) -> Result<AddResult, Error> {
-        self.asked("ADD", || {
-            let mut leases = self.world.leases.borrow_mut();
-            let free = (2..=254).find(|number| !leases.values().any(|taken| taken == number)).unwrap();
-            lease(self.world.case, *leases.entry(self.container.to_owned()).or_insert(free))
-        })
-    }
-
-    fn del(&self) -> Result<(), Error> {
-        self.asked("DEL", || {
-            self.world.leases.borrow_mut().remove(self.container);
-        })
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        if self.asked("CHECK", || self.world.leases.borrow().contains_key(self.container))? {
-            return Ok(());
-        }
-        Err(Error::internal(format!("no lease for {}", self.container)))
-    }
-
-    fn gc(&self, valid: &[Attachment]) -> Result<(), Error> {
-        let is_valid = |container: &String| valid.iter().any(|one| one.container_id == *container);
-        self.asked("GC", || self.world.leases.borrow_mut().retain(|container, _| is_valid(container)))
-    }
-
-    fn status(&self) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// Each case on a fresh host, and beside a neighbour.
@@ -278,9 +241,10 @@ pub(crate) fn attached<S: Subject>() -> impl Iterator<Item = (String, World<S>, 
 }
 
 /// With and without the sandbox, with and without the result.
-pub(crate) fn ways(result: &AddResult) -> [How<'_>; 4] {
-    [(true, true), (true, false), (false, true), (false, false)]
-        .map(|(sandbox, known)| How { sandbox, previous: known.then_some(result) })
+pub(crate) fn ways<'a, S: Subject>(case: &Case, result: &'a AddResult) -> Vec<How<'a>> {
+    let all = [(true, true), (true, false), (false, true), (false, false)];
+    let possible = all.into_iter().filter(|(sandbox, _)| *sandbox || !S::is_found_inside(case));
+    possible.map(|(sandbox, known)| How { sandbox, previous: known.then_some(result) }).collect()
 }
 
 pub(crate) fn told(how: How<'_>) -> String {

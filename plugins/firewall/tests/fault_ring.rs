@@ -1,225 +1,89 @@
-//! The fake ring: every call of every verb fails once, the process dies at every call, and each time what the attachment
-//! owns afterwards is what it owned before. The kernel is the one in memory; nothing here needs root.
+//! The fake ring: every call of every verb fails once, the process dies at every call, verbs come again, two processes
+//! meet, and each time what the attachment owns afterwards is what it owned before. The kernel is the one in memory;
+//! nothing here needs root.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must say where")]
 
-use std::cell::RefCell;
-
-use cni::json::Json;
-use cni::{AddResult, Attachment, Command, Error, Request, Version};
-use cnm::{Backend, Chained, Context, Kernel, LinkKind, LinkSpec, Owner, Peer, Place};
+use cni::Command;
+use cnm::{Chained, Change, Intent, Kernel, LinkName, Place, PortFlags, Resource};
+use fault_ring::{Adjusts, BEHIND_ANOTHER, Case, DUAL, Deed, ONE, Subject, check_names_every_deed, owner, worlds};
 use firewall::Firewall;
-use kernel_memory::{Fault, Faults, Faulty, Memory};
-use lifecycle::{adjust, check_adjustment, collect_traces, withdraw};
+use kernel_memory::Fault;
 
-/// `EBUSY`: an errno that nobody takes for something else.
-const ERRNO: i32 = 16;
+#[derive(Debug, Clone)]
+struct Forwardings;
 
-/// Every backend; the port made by us (what is accepted is the network's) and by others (it is the endpoint's).
-const CASES: [(&str, bool); 6] = [
-    ("\"backend\":\"nftables\"", true),
-    ("\"backend\":\"nftables\",\"ingressPolicy\":\"same-bridge\"", false),
-    ("\"backend\":\"iptables\",\"ingressPolicy\":\"isolated\"", true),
-    ("\"backend\":\"\"", false),
-    ("\"ingressPolicy\":\"isolated\"", true),
-    ("\"backend\":\"firewalld\"", true),
+impl Subject for Forwardings {
+    type Plugin = Adjusts<Firewall>;
+    /// Every backend; the port made by us (what is accepted is the network's) and by others (it is the endpoint's).
+    const CASES: &'static [Case] = &[
+        Case { name: "nftables", keys: r#""backend": "nftables""#, ..DUAL },
+        Case {
+            name: "nftables, same-bridge, foreign",
+            keys: r#""backend": "nftables", "ingressPolicy": "same-bridge""#,
+            ..BEHIND_ANOTHER
+        },
+        Case { name: "iptables, isolated", keys: r#""backend": "iptables", "ingressPolicy": "isolated""#, ..DUAL },
+        Case { name: "by itself, foreign", keys: r#""backend": """#, ..BEHIND_ANOTHER },
+        Case { name: "by itself, isolated", keys: r#""ingressPolicy": "isolated""#, ..DUAL },
+        Case { name: "firewalld", keys: r#""backend": "firewalld""#, ..DUAL },
+    ];
+
+    /// What the network shares. And the port is the bridge plugin's: its DEL takes the isolation along.
+    fn stays(_case: &Case, line: &str) -> bool {
+        line.starts_with("firewall of web ") || line.starts_with("host link veth")
+    }
+}
+
+fault_ring::chained_rings!(Forwardings, interleaved: &["nftables", "iptables, isolated", "by itself, foreign"]);
+
+const DEEDS: &[Deed<Forwardings>] = &[
+    Deed {
+        what: "what is accepted is removed",
+        act: |world, result| {
+            let plugin = world.plugin(Command::Check, ONE, true);
+            let all = plugin.adjust(&owner(ONE), "", result.clone()).unwrap().endpoint;
+            all.iter().any(|resource| match resource {
+                Resource::Firewall(intent @ Intent::Forward(_)) => {
+                    world.memory.firewall_state_mut().tamper(&owner(ONE), intent)
+                }
+                _ => false,
+            })
+        },
+        said: "forward 10.1.0.",
+    },
+    Deed {
+        what: "the port is isolated no more",
+        act: |world, _| {
+            let port = Change::Port(LinkName::Name(owner(ONE).host_link()), PortFlags::default());
+            world.case().keys.contains("isolated") && world.memory.apply(Place::Host, &[port]).remove(0).is_ok()
+        },
+        said: "on the host is not isolated",
+    },
 ];
 
-fn owner(container: &str) -> Owner {
-    Owner::new("web", container, "eth0")
-}
-
-fn previous(container: &str, ours: bool, last: u8) -> AddResult {
-    let port = if ours { owner(container).host_link() } else { "veth1a2b3c4d".into() };
-    let text = format!(
-        "{{\"cniVersion\":\"1.0.0\",\"interfaces\":[{{\"name\":\"cni0\"}},{{\"name\":\"{port}\"}},{{\"name\":\"eth0\",\
-         \"sandbox\":\"/run/netns/x\"}}],\"ips\":[{{\"address\":\"10.1.2.{last}/24\",\"interface\":2}},\
-         {{\"address\":\"fd00::{last}/64\",\"interface\":2}}]}}"
-    );
-    let json = Json::parse(text.as_bytes()).unwrap();
-    AddResult::parse(&cni::json::Node::root(&json), Version::NEWEST).unwrap()
-}
-
-fn plugin(keys: &str) -> Firewall {
-    let stdin = format!("{{\"cniVersion\":\"1.0.0\",\"name\":\"web\",\"type\":\"firewall\",{keys}}}").into_bytes();
-    let request = Request {
-        command: Command::Add,
-        container_id: "any".into(),
-        netns: Some("/run/netns/x".into()),
-        ifname: "eth0".into(),
-        args: String::new(),
-        path: "/opt/cni/bin".into(),
-        netns_override: false,
-        conf: Json::parse(&stdin).unwrap(),
-        stdin,
-        network: "web".into(),
-        version: Version::NEWEST,
-    };
-    let mut host = Memory::without_sandbox();
-    Firewall::parse(&request, &Context { preferred_backend: &|| Backend::Nftables, host: &RefCell::new(&mut host) })
-        .unwrap()
-}
-
-/// A host where the bridge plugin has been: the bridge and a port for each container.
-fn host() -> Memory {
-    let mut memory = Memory::new();
-    memory.create(Place::Host, &LinkSpec::new("cni0", LinkKind::Bridge { vlan_filtering: false })).unwrap();
-    for (number, container) in ["one", "neighbour"].iter().enumerate() {
-        let peer = Peer { name: format!("eth{number}"), in_sandbox: true, mac: None };
-        let port = LinkSpec::new(owner(container).host_link(), LinkKind::Veth { peer });
-        memory.create(Place::Host, &LinkSpec { master: Some("cni0".into()), ..port }).unwrap();
-    }
-    memory
-}
-
-/// A host, and the plugin of one configuration.
-#[derive(Clone)]
-struct World {
-    plugin: Firewall,
-    ours: bool,
-    memory: Memory,
-}
-
-impl World {
-    fn call<T>(
-        &mut self,
-        fault: Fault,
-        verb: impl FnOnce(&Firewall, &mut Faulty<Memory>) -> Result<T, Error>,
-    ) -> (Result<T, Error>, Faults) {
-        let faults = Faults::new(fault);
-        let mut kernel = Faulty::new(std::mem::take(&mut self.memory), faults.clone());
-        let said = verb(&self.plugin, &mut kernel);
-        self.memory = kernel.into_inner();
-        // The end of the process.
-        self.memory.unlock();
-        (said, faults)
-    }
-
-    fn add(&mut self, container: &str, last: u8, fault: Fault) -> (Result<AddResult, Error>, Faults) {
-        let previous = previous(container, self.ours, last);
-        self.call(fault, |plugin, kernel| adjust(plugin, kernel, &owner(container), "/run/netns/x", previous))
-    }
-
-    fn del(&mut self, container: &str, told: Option<u8>, fault: Fault) -> (Result<(), Error>, Faults) {
-        let previous = told.map(|last| previous(container, self.ours, last));
-        self.call(fault, |plugin, kernel| withdraw(plugin, kernel, &owner(container), previous))
-    }
-
-    fn check(&mut self, container: &str, last: u8) -> Result<(), Error> {
-        let previous = previous(container, self.ours, last);
-        let check = |plugin: &Firewall, kernel: &mut Faulty<Memory>| {
-            check_adjustment(plugin, kernel, &owner(container), "/run/netns/x", previous)
-        };
-        self.call(Fault::Never, check).0
-    }
-
-    fn gc(&mut self, valid: &[&str], fault: Fault) -> (Result<(), Error>, Faults) {
-        let attachment = |id: &&str| Attachment { container_id: (*id).to_owned(), ifname: "eth0".into() };
-        let valid: Vec<Attachment> = valid.iter().map(attachment).collect();
-        self.call(fault, |plugin, kernel| collect_traces(plugin, kernel, "web", &valid))
-    }
-
-    /// What the firewall has of single endpoints.
-    fn owned(&self) -> Vec<String> {
-        let shared = |line: &String| line.starts_with("firewall of web ");
-        // The port is the bridge plugin's: its DEL takes the isolation along.
-        self.lines().into_iter().filter(|line| !shared(line) && !line.starts_with("host link")).collect()
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.memory.snapshot().lines().map(str::to_owned).collect()
-    }
-}
-
-/// Each configuration alone, and beside a neighbour that must not notice anything.
-fn worlds() -> impl Iterator<Item = (String, World)> {
-    CASES.iter().flat_map(|(keys, ours)| {
-        let alone = World { plugin: plugin(keys), ours: *ours, memory: host() };
-        let mut beside = alone.clone();
-        beside.add("neighbour", 9, Fault::Never).0.unwrap();
-        [(format!("{keys}, port {ours}"), alone), (format!("{keys}, port {ours}, beside a neighbour"), beside)]
-    })
-}
-
-/// The faults that can happen to a verb, with a name for each.
-fn faults(calls: &Faults) -> Vec<(String, Fault)> {
-    let each = |(call, what): (usize, String)| {
-        [
-            (format!("call {call} refused: {what}"), Fault::Refused { call, errno: ERRNO }),
-            (format!("call {call} done, its answer lost: {what}"), Fault::AnswerLost { call, errno: ERRNO }),
-            (format!("death before call {call}: {what}"), Fault::DeathBefore { call }),
-            (format!("death after call {call}: {what}"), Fault::DeathAfter { call }),
-        ]
-    };
-    (1..).zip(calls.calls()).flat_map(each).collect()
+#[test]
+fn check_after_add_is_clean_and_names_whatever_is_tampered_with() {
+    check_names_every_deed(DEEDS);
 }
 
 #[test]
-fn whatever_happens_to_add_del_removes_it_and_the_neighbour_keeps_its_own() {
-    for (name, before) in worlds() {
-        let mut fine = before.clone();
-        let (said, calls) = fine.add("one", 3, Fault::Never);
-        assert_eq!(said.unwrap(), previous("one", before.ours, 3), "{name}: the result is the previous one");
-        fine.check("one", 3).unwrap();
-        assert!(calls.calls().len() >= 2, "{name}: {:?}", calls.calls());
-        for (what, fault) in faults(&calls) {
-            let mut world = before.clone();
-            let (said, _) = world.add("one", 3, fault);
-            if said.is_err() && matches!(fault, Fault::Refused { .. }) {
-                assert_eq!(world.owned(), before.owned(), "{name}: ADD, {what}: undone");
-            }
-            for told in [None, Some(3)] {
-                let mut world = world.clone();
-                world.del("one", told, Fault::Never).0.unwrap();
-                assert_eq!(world.owned(), before.owned(), "{name}: ADD, {what}; DEL");
-                world.add("one", 3, Fault::Never).0.unwrap();
-                assert_eq!(world.lines(), fine.lines(), "{name}: ADD, {what}; DEL; ADD");
-            }
-        }
+fn the_result_is_the_previous_one() {
+    for (_, name, mut world) in worlds::<Forwardings>() {
+        assert_eq!(world.add(ONE, Fault::Never).said.unwrap(), world.previous(ONE), "{name}");
     }
 }
 
-#[test]
-fn del_and_gc_that_fail_or_die_are_repeated() {
-    for (name, before) in worlds() {
-        let mut attached = before.clone();
-        attached.add("one", 3, Fault::Never).0.unwrap();
-        for told in [None, Some(3)] {
-            for (what, fault) in faults(&attached.clone().del("one", told, Fault::Never).1) {
-                let mut world = attached.clone();
-                let (said, _) = world.del("one", told, fault);
-                if said.is_ok() {
-                    assert_eq!(world.owned(), before.owned(), "{name}: DEL, {what}, said to be fine");
-                }
-                world.del("one", None, Fault::Never).0.unwrap();
-                assert_eq!(world.owned(), before.owned(), "{name}: DEL, {what}; DEL again");
-            }
-        }
-        for (what, fault) in faults(&attached.clone().gc(&["neighbour"], Fault::Never).1) {
-            let mut world = attached.clone();
-            let (said, _) = world.gc(&["neighbour"], fault);
-            if said.is_ok() {
-                assert_eq!(world.owned(), before.owned(), "{name}: GC, {what}, said to be fine");
-            }
-            world.gc(&["neighbour"], Fault::Never).0.unwrap();
-            assert_eq!(world.owned(), before.owned(), "{name}: GC, {what}; GC again");
-        }
-        let whole = attached.lines();
-        attached.gc(&["one", "neighbour"], Fault::Never).0.unwrap();
-        assert_eq!(attached.lines(), whole, "{name}: GC keeps the valid");
-    }
-}
-
-/// CHECK says so, and changes nothing, unless the neighbour shares what is asked for. A port's isolation is shared with
-/// nobody.
+/// CHECK before ADD says so, and changes nothing, unless the neighbour shares what is asked for. A port's isolation is
+/// shared with nobody.
 #[test]
 fn what_is_missing_is_drift() {
-    for (name, before) in worlds() {
-        let mut world = before.clone();
-        let said = world.check("one", 3);
-        let shared =
-            before.lines().iter().any(|line| line.starts_with("firewall of web ")) && !name.contains("isolated");
+    for (_, name, mut world) in worlds::<Forwardings>() {
+        let before = world.everything();
+        let previous = world.previous(ONE);
+        let said = world.check(ONE, &previous);
+        let shared = before.iter().any(|line| line.starts_with("firewall of web ")) && !name.contains("isolated");
         assert_eq!(said.is_ok(), shared, "{name}: {said:?}");
-        assert_eq!(world.lines(), before.lines(), "{name}");
+        assert_eq!(world.everything(), before, "{name}");
     }
 }

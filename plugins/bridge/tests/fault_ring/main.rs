@@ -9,7 +9,7 @@ mod tampering;
 
 use bridge::Bridge;
 use cnm::Owner;
-use fault_ring::{Case, Subject};
+use fault_ring::{Attaches, Case, Subject};
 
 #[derive(Debug, Clone)]
 struct Bridges;
@@ -17,7 +17,7 @@ struct Bridges;
 type World = fault_ring::World<Bridges>;
 
 impl Subject for Bridges {
-    type Driver = Bridge;
+    type Plugin = Attaches<Bridge>;
     const CASES: &'static [Case] = cases::CASES;
 
     fn stays(case: &Case, line: &str) -> bool {

@@ -1,6 +1,6 @@
 //! CHECK after somebody has meddled: it must name what is missing or different.
 
-use cni::AddResult;
+use cni::{AddResult, Command};
 use cnm::{
     Address, Change, Driver, Intent, Kernel, LinkKind, LinkName, LinkSpec, Mac, Place, PortFlags, Resource, VlanRange,
 };
@@ -33,11 +33,12 @@ fn remove_addresses(world: &mut World, place: Place, link: &str, which: &str) ->
     some
 }
 
-fn intents(world: &World, result: &AddResult) -> Vec<Intent> {
+fn intents(world: &mut World, result: &AddResult) -> Vec<Intent> {
     let mac = result.interfaces[2].mac.parse().unwrap();
     let lease = AddResult { interfaces: Vec::new(), ..result.clone() };
-    let wiring = world.driver.wire(&owner(ONE), "/run/netns/one", lease).unwrap();
-    let resources = world.driver.endpoint(&owner(ONE), mac).resources.into_iter().chain(wiring.endpoint);
+    let bridge = world.plugin(Command::Add, ONE, true);
+    let wiring = bridge.wire(&owner(ONE), "/run/netns/one", lease).unwrap();
+    let resources = bridge.endpoint(&owner(ONE), mac).resources.into_iter().chain(wiring.endpoint);
     let intent = |resource| if let Resource::Firewall(intent) = resource { Some(intent) } else { None };
     resources.filter_map(intent).collect()
 }

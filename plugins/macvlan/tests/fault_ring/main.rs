@@ -7,7 +7,7 @@
 mod tampering;
 
 use cnm::{Address, Change, Kernel, LinkName, Mac, Place, Route};
-use fault_ring::{Case, DUAL, L2, Subject, V4, V6};
+use fault_ring::{Attaches, Case, DUAL, L2, Subject, V4, V6};
 use kernel_memory::Memory;
 use macvlan::Macvlan;
 
@@ -32,7 +32,7 @@ const CASES: &[Case] = &[
 ];
 
 impl Subject for Macvlans {
-    type Driver = Macvlan;
+    type Plugin = Attaches<Macvlan>;
     const CASES: &'static [Case] = CASES;
 
     /// An uplink with the default route.

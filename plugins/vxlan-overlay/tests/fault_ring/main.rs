@@ -7,7 +7,7 @@
 mod tampering;
 
 use cnm::{Address, Change, Kernel, LinkName, Mac, Place};
-use fault_ring::{Case, DUAL, L2, Subject, V4, V6};
+use fault_ring::{Attaches, Case, DUAL, L2, Subject, V4, V6};
 use kernel_memory::Memory;
 use vxlan_overlay::Overlay;
 
@@ -47,7 +47,7 @@ const CASES: &[Case] = &[
 ];
 
 impl Subject for Overlays {
-    type Driver = Overlay;
+    type Plugin = Attaches<Overlay>;
     const CASES: &'static [Case] = CASES;
 
     /// An uplink with an address of each family.
