@@ -37,7 +37,8 @@ pub fn validate_network_name(name: &str) -> Result<(), Error> {
     Err(Error::config("invalid characters found in network name").with_details(name))
 }
 
-/// Whether `name` may be an interface's name: 1 to 15 bytes, as the kernel's `dev_valid_name`.
+/// Whether `name` may be an interface's name: 1 to 15 bytes, as the kernel's `dev_valid_name`, and no `%`: the kernel would
+/// make a name of its own choice of `eth%d`, by which nobody finds the interface again.
 ///
 /// # Errors
 /// Code 4.
@@ -56,6 +57,10 @@ pub fn validate_ifname(name: &str) -> Result<(), Error> {
     }
     if name.chars().any(|character| matches!(character, '/' | ':') || character.is_whitespace()) {
         return refuse("interface name contains / or : or whitespace characters");
+    }
+    if name.contains('%') {
+        return refuse("interface name contains %")
+            .map_err(|error| error.with_details("the kernel would choose the name itself: say which, e.g. eth0"));
     }
     Ok(())
 }
@@ -101,6 +106,14 @@ mod tests {
             let error = validate_ifname(bad).expect_err("refused");
             assert_eq!(error.msg, "interface name contains / or : or whitespace characters", "{bad:?}");
             assert_eq!(error.code, Code::InvalidEnvironment);
+        }
+        for bad in ["eth%d", "%", "100%"] {
+            let error = validate_ifname(bad).expect_err("refused");
+            assert_eq!(
+                (error.code, error.msg.as_str()),
+                (Code::InvalidEnvironment, "interface name contains %"),
+                "{bad}"
+            );
         }
     }
 }

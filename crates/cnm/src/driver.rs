@@ -21,9 +21,12 @@ pub struct Network {
     pub lifetime: Lifetime,
     /// How its endpoints are found: what they share goes with the last of them.
     pub members: Members,
-    /// The link of the host, one of `resources`, by which the host has a route to each endpoint; whose a route is, its metric
+    /// The link of the host by which the host has a route to each endpoint; whose a route is, its metric
     /// says ([`Owner::route_metric`]).
     pub access: Option<String>,
+    /// Names of the links of the host that it makes for itself under one configuration or another: DEL and GC look for them
+    /// although today's configuration may not ask for them.
+    pub own: Vec<String>,
 }
 
 /// When the links of a network go that we made for it: bridges, parents, tunnels. What its endpoints share in the firewall

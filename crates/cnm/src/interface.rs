@@ -36,8 +36,14 @@ pub fn sandbox_variable(key: &str, value: &str) -> Resource {
     Resource::Sysctl(Sysctl { place: Place::Sandbox, key: key.to_owned(), value: value.to_owned(), optional: true })
 }
 
-/// The next hop of a route: its own, or the first gateway of its family; without one it is on-link.
+/// `RT_SCOPE_LINK`: what is in it, and nearer, is not behind a gateway.
+const SCOPE_LINK: u8 = 253;
+
+/// The next hop of a route: its own, or the first gateway of its family; without one it is on-link, as it is by its scope.
 fn next_hop(route: &cni::Route, ips: &[Ip]) -> Option<IpAddr> {
+    if route.gw.is_none() && route.scope.is_some_and(|scope| scope >= SCOPE_LINK) {
+        return None;
+    }
     let family = |address: IpAddr| address.is_ipv6();
     let gateways = ips.iter().filter_map(|ip| ip.gateway);
     route.gw.or_else(|| gateways.into_iter().find(|&gateway| family(gateway) == family(route.dst.addr())))
@@ -60,5 +66,25 @@ fn kernel_route(route: &cni::Route, ips: &[Ip]) -> Route {
         scope: route.scope,
         mtu: route.mtu,
         advmss: route.advmss,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_without_gateway_has_the_network_s_unless_its_scope_is_the_link() {
+        let ip = Ip {
+            address: "10.1.2.3/24".parse().expect("an address"),
+            gateway: "10.1.2.1".parse().ok(),
+            interface: None,
+        };
+        let route = |scope| cni::Route { scope, ..cni::Route::new("203.0.113.0/24".parse().expect("a network"), None) };
+        let hop = |scope| next_hop(&route(scope), std::slice::from_ref(&ip));
+        assert_eq!((hop(None), hop(Some(0))), (ip.gateway, ip.gateway));
+        assert_eq!((hop(Some(253)), hop(Some(254))), (None, None));
+        let own = cni::Route { gw: "10.1.2.9".parse().ok(), ..route(Some(253)) };
+        assert_eq!(next_hop(&own, std::slice::from_ref(&ip)), own.gw);
     }
 }

@@ -232,6 +232,8 @@ pub struct Link {
     pub vxlan: Option<Vxlan>,
     /// Macvlans: their mode.
     pub mode: Option<MacvlanMode>,
+    /// VLANs: the id that their frames carry.
+    pub vlan: Option<u16>,
 }
 
 impl Link {

@@ -101,6 +101,7 @@ impl Memory {
             port: device.port.as_ref().map(|port| port.flags),
             vxlan: if let Kind::Vxlan(vxlan) = device.kind { Some(vxlan) } else { None },
             mode: if let Kind::Macvlan { mode, .. } = device.kind { Some(mode) } else { None },
+            vlan: if let Kind::Vlan { id, .. } = device.kind { Some(id) } else { None },
         }
     }
 }

@@ -6,7 +6,7 @@ use cnm::{
     Change, Kernel, KernelError, Link, LinkName, LinkSpec, Owner, Place, PortFlags, Resource, Route, Sysctl, satisfies,
 };
 
-use crate::errors::{EXISTS, IN_USE, NO_ENTRY, drift, kernel};
+use crate::errors::{EXISTS, NO_ENTRY, drift, kernel};
 use crate::shape::shape;
 use crate::tune::tune;
 
@@ -60,6 +60,11 @@ impl<'k, K: Kernel> Converger<'k, K> {
     /// A link as last seen by this call.
     pub(crate) fn seen(&self, place: Place, name: &str) -> Option<&Link> {
         self.known.iter().find(|known| known.place == place && known.link.name == name).map(|known| &known.link)
+    }
+
+    /// The same by index.
+    pub(crate) fn seen_by_index(&self, place: Place, index: u32) -> Option<&Link> {
+        self.known.iter().find(|known| known.place == place && known.link.index == index).map(|known| &known.link)
     }
 
     /// A link, asked for when it is not known yet.
@@ -171,15 +176,7 @@ impl<'k, K: Kernel> Converger<'k, K> {
             for (answer, change) in self.kernel.apply(place, &changes).into_iter().zip(&changes) {
                 match answer {
                     Err(error) if error.errno == EXISTS && matches!(change, Change::AddRoute(_)) => {}
-                    // In a sandbox nothing else is in use by coming up.
-                    Err(error)
-                        if error.errno == IN_USE && place == Place::Sandbox && matches!(change, Change::Up(..)) =>
-                    {
-                        return Err(kernel(error).with_details(
-                            "another interface on the same master, or the master itself, has this MAC address: ask for another",
-                        ));
-                    }
-                    Err(error) => return Err(kernel(error)),
+                    Err(error) => return Err(self.refused(place, change, error)),
                     Ok(()) => {}
                 }
             }

@@ -9,6 +9,7 @@ use cnm::{
 
 use crate::converge::Converger;
 use crate::errors::{EXISTS, NO_ENTRY, NO_VLAN_FILTERING, NOT_SUPPORTED, kernel};
+use crate::parent;
 
 impl<K: Kernel> Converger<'_, K> {
     /// Makes shared resources true, in order; what is there already is neither rewritten nor listed.
@@ -111,8 +112,18 @@ impl<K: Kernel> Converger<'_, K> {
             let made = link.group == shared_group(network);
             let advice =
                 format!("if that is how it should be, remove it with: ip link del {}; ADD makes it anew", spec.name);
-            Error::config(format!("{:?} already exists but {}", spec.name, difference.difference))
-                .with_details(if made { advice } else { String::new() })
+            let foreign = link.kind != spec.kind.as_str();
+            let taken =
+                format!("this network needs a {} of this name: rename or remove what has it", spec.kind.as_str());
+            Error::config(format!("{:?} already exists but {}", spec.name, difference.difference)).with_details(
+                if made {
+                    advice
+                } else if foreign {
+                    taken
+                } else {
+                    String::new()
+                },
+            )
         })?;
         let index = LinkName::Index(link.index);
         if spec.promisc && !link.promisc {
@@ -166,6 +177,7 @@ impl<K: Kernel> Converger<'_, K> {
         match self.kernel.create(Place::Host, &born) {
             Ok(_) => {}
             Err(error) if error.errno == EXISTS => return self.made_meanwhile(network, spec, error),
+            Err(error) if error.errno != NOT_SUPPORTED => return Err(parent::refused(self, spec, error)),
             Err(error) => return Err(lacks_feature(error, spec)),
         }
         let link = self.kernel.link(Place::Host, &LinkName::Name(spec.name.clone())).map_err(kernel)?;
@@ -184,6 +196,9 @@ impl<K: Kernel> Converger<'_, K> {
         {
             return Err(Error::config(format!("{:?} already exists but is not an end of a veth pair", peer.name))
                 .with_details("this network needs a device of this name: rename or remove it"));
+        }
+        if let LinkKind::Vlan { parent, id } = &spec.kind {
+            return Err(self.vlan_of_another_name(parent, *id, error));
         }
         let LinkKind::Vxlan(Vxlan { vni, port, .. }) = spec.kind else {
             return Err(Error::new(Code::TryAgain, format!("{} came and went; try again", spec.name)));

@@ -17,9 +17,12 @@ pub(crate) const IS_BUSY: i32 = 16;
 pub(crate) const INVALID: i32 = 22;
 /// `EOPNOTSUPP`.
 pub(crate) const NOT_SUPPORTED: i32 = 95;
-
 /// `EADDRINUSE`.
 pub(crate) const IN_USE: i32 = 98;
+/// `ENETUNREACH`.
+pub(crate) const NO_NETWORK: i32 = 101;
+/// `EHOSTUNREACH`.
+pub(crate) const NO_HOST: i32 = 113;
 
 /// CHECK found a difference. Plugin specific (100 and above); runtimes look at the text only.
 pub(crate) const DRIFT: Code = Code::Other(100);

@@ -20,24 +20,44 @@ pub(crate) fn erase<K: Kernel>(k: &mut K, owner: &Owner, claim: &LinkSpec, netwo
     failures.add(delete(k, owner, claim));
     let metric = owner.route_metric();
     failures.add(delete_routes(k, network, &|found| found == metric));
-    if network.lifetime == Lifetime::LastEndpoint {
-        failures.add(release_if_last(k, &owner.network, network));
+    match makes_links(k, network) {
+        Ok(true) => failures.add(release_if_last(k, &owner.network, network)),
+        Ok(false) => {}
+        Err(error) => failures.add(Err(error)),
     }
 }
 
-/// Deletes the endpoint's link where the sandbox is in sight, by name; else in whichever namespace its tag is found.
+/// Whether there may be links that the network has made: its configuration says so, or did once.
+fn makes_links<K: Kernel>(k: &mut K, network: &Network) -> Result<bool, Error> {
+    if network.lifetime == Lifetime::LastEndpoint {
+        return Ok(true);
+    }
+    for name in &network.own {
+        if k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Deletes the endpoint's link: in the sandbox, where that is in sight, by name; else in whichever namespace its tag is found,
+/// because it may have another name or place by now.
 pub(crate) fn delete<K: Kernel>(k: &mut K, owner: &Owner, claim: &LinkSpec) -> Result<(), Error> {
     let kind = claim.kind.as_str();
-    if !k.has_sandbox() {
-        return delete_elsewhere(k, owner, claim);
-    }
     let mut changes = Vec::new();
-    for name in std::iter::once(claim.name.as_str()).chain(stage(claim)) {
-        let found = k.link(Place::Sandbox, &LinkName::Name(name.to_owned())).map_err(kernel)?;
-        let ours = |link: &Link| link.kind == kind && OwnerTag::read(&link.alias).is_none_or(|tag| tag == owner.tag());
-        changes.extend(found.filter(ours).map(|link| Change::DeleteLink(LinkName::Index(link.index))));
+    if k.has_sandbox() {
+        for name in std::iter::once(claim.name.as_str()).chain(stage(claim)) {
+            let found = k.link(Place::Sandbox, &LinkName::Name(name.to_owned())).map_err(kernel)?;
+            let ours =
+                |link: &Link| link.kind == kind && OwnerTag::read(&link.alias).is_none_or(|tag| tag == owner.tag());
+            changes.extend(found.filter(ours).map(|link| Change::DeleteLink(LinkName::Index(link.index))));
+        }
     }
-    apply_all(k, Place::Sandbox, &changes, NO_DEVICE)
+    if changes.is_empty() {
+        delete_elsewhere(k, owner, claim)
+    } else {
+        apply_all(k, Place::Sandbox, &changes, NO_DEVICE)
+    }
 }
 
 /// Deletes the endpoint's link wherever it is. Under the host's lock, alone: then a link of the network that does not say
@@ -115,9 +135,8 @@ pub(crate) fn collect<K: Kernel>(
     let mut failures = Failures::default();
     failures.add(outcome);
     failures.add(delete_routes(k, network, &|metric| !metrics.contains(&metric)));
-    if network.lifetime == Lifetime::LastEndpoint {
-        failures.add(release_if_last(k, name, network));
-    }
+    // Also what the configuration has forgotten.
+    failures.add(release_if_last(k, name, network));
     failures.verdict()
 }
 

@@ -17,6 +17,7 @@ mod inside;
 mod ipam;
 mod network_plugin;
 mod parent;
+mod refusal;
 mod report;
 mod serve;
 mod shape;

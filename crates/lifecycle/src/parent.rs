@@ -60,6 +60,21 @@ impl<K: Kernel> Converger<'_, K> {
     }
 }
 
+impl<K: Kernel> Converger<'_, K> {
+    /// Why a VLAN cannot be made although no link has its name: another one carries the same tag.
+    pub(crate) fn vlan_of_another_name(&mut self, parent: &str, id: u16, error: KernelError) -> Error {
+        let beneath = self.link(Place::Host, parent).ok().flatten().map_or(0, |link| link.index);
+        let same = |link: &Link| link.vlan == Some(id) && link.parent == beneath && link.parent_netns.is_none();
+        match self.kernel.links(Place::Host, 0).ok().and_then(|links| links.into_iter().find(same)) {
+            Some(link) => Error::config(format!("master: VLAN {id} of {parent} is there already, and its name is {}", link.name))
+                .with_details(format!("name {} as master", link.name)),
+            None => kernel(error).with_details(format!(
+                "VLAN {id} of {parent} has been moved into another namespace, or came and went just now: try again, or name another master"
+            )),
+        }
+    }
+}
+
 /// The reference's text.
 pub(crate) fn lookup_failed(name: &str) -> Error {
     Error::internal(format!("failed to lookup master {name:?}: Link not found"))
@@ -108,10 +123,21 @@ pub(crate) fn refused<K: Kernel>(converger: &mut Converger<'_, K>, spec: &LinkSp
                 Error::config(format!("mode passthru: {parent} is in use by {who}, and {alone} would have it alone"))
                     .with_details(format!("a passthru network has one endpoint; DEL the other, or use another mode: {error}"))
             }
-            Some(_) | None => Error::internal(format!("failed to create macvlan: {error}")),
+            Some(_) | None => inapt(converger, spec, wanted, error),
         },
         _ => kernel(error),
     }
+}
+
+/// What the kernel may mean when it finds a macvlan invalid that no other is in the way of.
+fn inapt<K: Kernel>(converger: &mut Converger<'_, K>, spec: &LinkSpec, wanted: &Macvlan, error: KernelError) -> Error {
+    let parent = &wanted.parent;
+    let most = converger.link(wanted.parent_in, parent).ok().flatten().map_or(u32::MAX, |link| link.mtu);
+    fits(spec.mtu, most).err().unwrap_or_else(|| {
+        Error::internal(format!("failed to create macvlan: the kernel does not take {parent} as master: {error}")).with_details(
+            "it must be an Ethernet interface (not lo, a tunnel, WireGuard or ppp); name another one as master, see: ip -d link show",
+        )
+    })
 }
 
 /// A macvlan that stands on the same parent, and whose it is.
@@ -129,8 +155,10 @@ fn neighbour<K: Kernel>(converger: &mut Converger<'_, K>, wanted: &Macvlan) -> O
         }
         None => return None,
     };
-    let who = match OwnerTag::read(&found.alias) {
-        Some(_) => format!("the endpoint with the alias {:?}", found.alias),
+    // Ours says its names behind the tag and the addresses.
+    let names = OwnerTag::read(&found.alias).and_then(|_| found.alias.split_once("] "));
+    let who = match names {
+        Some((_, names)) => format!("the endpoint with {names}"),
         None => format!("the macvlan {}", found.name),
     };
     Some((found.mode, who))

@@ -44,9 +44,13 @@ fn has_endpoint<K: Kernel>(k: &mut K, network: &str, members: &Members) -> Resul
 fn release<K: Kernel>(k: &mut K, network: &str, shared: &Network) -> Result<(), Error> {
     let mut failures = Failures::default();
     match (shared.lifetime, &shared.members) {
+        (_, Members::Elsewhere { .. }) => {
+            failures.add(k.firewall().release(network).map_err(kernel));
+            failures.add(delete_stacked(k, network, &shared.resources));
+        }
         (Lifetime::Stays, _) => failures.add(k.firewall().release(network).map_err(kernel)),
         (Lifetime::LastEndpoint, Members::Ports { .. }) => return release_whole(k, network),
-        (Lifetime::LastEndpoint, Members::Untraceable | Members::Elsewhere { .. }) => {
+        (Lifetime::LastEndpoint, Members::Untraceable) => {
             failures.add(k.firewall().release(network).map_err(kernel));
             failures.add(delete_unused(k, network, &shared.resources));
         }
@@ -77,13 +81,8 @@ fn release_whole<K: Kernel>(k: &mut K, network: &str) -> Result<(), Error> {
 pub(crate) fn delete_unused<K: Kernel>(k: &mut K, network: &str, resources: &[Resource]) -> Result<(), Error> {
     let mut failures = Failures::default();
     for resource in resources.iter().rev() {
-        let (spec, is_parent) = match resource {
-            Resource::Link(spec) => (spec, false),
-            Resource::Parent { made: Some(spec), .. } => (spec, true),
-            _ => continue,
-        };
+        let Resource::Link(spec) = resource else { continue };
         match k.link(Place::Host, &LinkName::Name(spec.name.clone())) {
-            Ok(Some(link)) if is_parent => failures.add(delete_unused_parent(k, &link).map_err(kernel)),
             Ok(Some(link)) => failures.add(match spec.kind {
                 LinkKind::Bridge { .. } => delete_unused_bridge(k, network, &link),
                 _ if is_ours(&link, network) => delete_all(k, &[&link]),
@@ -92,6 +91,25 @@ pub(crate) fn delete_unused<K: Kernel>(k: &mut K, network: &str, resources: &[Re
             Ok(None) => {}
             Err(error) => failures.add(Err(kernel(error))),
         }
+    }
+    failures.verdict()
+}
+
+/// The links beneath and beside endpoints that live in sandboxes: all that we made for the network, whatever the configuration
+/// calls it today, and the parent that it names, whichever network it was made for. First what stands on others.
+fn delete_stacked<K: Kernel>(k: &mut K, network: &str, resources: &[Resource]) -> Result<(), Error> {
+    let links = k.links(Place::Host, 0).map_err(kernel)?;
+    let is_parent = |link: &Link| {
+        let named = |resource: &Resource| matches!(resource, Resource::Parent { made: Some(spec), .. } if spec.name == link.name);
+        link.kind == "vlan" && (is_ours(link, network) || resources.iter().any(named))
+    };
+    let mut failures = Failures::default();
+    for kind in ["macvlan", "dummy"] {
+        let ours: Vec<&Link> = links.iter().filter(|link| link.kind == kind && is_ours(link, network)).collect();
+        failures.add(delete_all(k, &ours));
+    }
+    for parent in links.iter().filter(|link| is_parent(link)) {
+        failures.add(delete_unused_parent(k, parent).map_err(kernel));
     }
     failures.verdict()
 }

@@ -101,10 +101,8 @@ fn expect_parent<K: Kernel>(k: &mut K, name: &str) -> Result<(), Error> {
     match k.link(Place::Host, &LinkName::Name(name.to_owned())).map_err(kernel)? {
         None => Err(Error::new(Code::NotAvailable, format!("the parent interface {name} is missing"))
             .with_details(format!("create it, or name another one; see: ip link show {name}"))),
-        Some(link) if !link.up => {
-            Err(Error::new(Code::LimitedConnectivity, format!("the parent interface {name} is down"))
-                .with_details(format!("bring it up with: ip link set {name} up")))
-        }
+        Some(link) if !link.up => Err(Error::new(Code::NotAvailable, format!("the parent interface {name} is down"))
+            .with_details(format!("bring it up with: ip link set {name} up"))),
         Some(_) => Ok(()),
     }
 }

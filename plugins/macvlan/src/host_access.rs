@@ -80,7 +80,14 @@ fn suits(address: IpAddr, leased: &mut dyn Iterator<Item = &Ip>) -> Result<(), E
                 "choose an address that it does not give away (host-local: outside rangeStart to rangeEnd), or narrow its range",
             ));
         }
-        inside |= ip.address.contains(&address);
+        let net = ip.address;
+        // The smallest subnets have neither.
+        let spare = net.max_prefix_len() - net.prefix_len() < 2 || address.is_ipv6();
+        if !spare && (address == net.network() || address == net.broadcast()) {
+            return Err(Error::config(format!("hostAddress: {address} is the subnet itself or its broadcast address"))
+                .with_details("choose one of a host in the subnet"));
+        }
+        inside |= net.contains(&address);
     }
     if inside {
         return Ok(());

@@ -73,7 +73,8 @@ bcqueuelen, ipam, dns; and beyond the reference plugin:
             resources,
             lifetime: if makes_parent || access.is_some() { Lifetime::LastEndpoint } else { Lifetime::Stays },
             members: Members::Elsewhere { kind: "macvlan" },
-            access,
+            access: Some(self.host_link()),
+            own: vec![self.isolated(), self.host_link()],
         }
     }
 

@@ -322,6 +322,12 @@ fn read_info(link: &mut Link, info: &[u8]) {
     {
         link.mode = Attributes::inside(data).find(IFLA_MACVLAN_MODE).map(read_u32).and_then(MacvlanMode::of_number);
     }
+    if link.kind == "vlan"
+        && let Some(data) = info.find(IFLA_INFO_DATA)
+    {
+        let id = Attributes::inside(data).find(IFLA_VLAN_ID).and_then(|value| value.try_into().ok());
+        link.vlan = id.map(u16::from_ne_bytes);
+    }
     if info.find(IFLA_INFO_SLAVE_KIND).map(read_text).as_deref() == Some("bridge")
         && let Some(data) = info.find(IFLA_INFO_SLAVE_DATA)
     {

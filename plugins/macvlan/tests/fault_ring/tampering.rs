@@ -208,3 +208,43 @@ fn a_kernel_without_vlans_or_dummies_says_so() {
         assert_eq!(before, world.everything());
     }
 }
+
+/// Whatever the configuration made once goes when it is gone from the configuration: by GC, and by DEL what has its name.
+#[test]
+fn what_the_configuration_has_forgotten_goes_too() {
+    for (was, is, by_del) in [
+        ("vlan", "v4", false),
+        ("internal", "v4", true),
+        ("access", "v4", true),
+        ("internal access", "vlan", true),
+        ("everything", "v4", true),
+        ("everything", "vlan", true),
+    ] {
+        let mut world = case(was);
+        world.add_sandbox(ONE);
+        let empty = world.everything();
+        world.add(ONE, Fault::Never).said.unwrap();
+        let mut changed = case(is);
+        changed.memory = world.memory.clone();
+        let how = fault_ring::How { sandbox: false, previous: None };
+        if by_del {
+            changed.del(ONE, how, Fault::Never).said.unwrap();
+        } else {
+            changed.gc(&[], Fault::Never).said.unwrap();
+        }
+        assert_eq!(changed.everything(), empty, "{was}, then {is}");
+    }
+}
+
+#[test]
+fn a_vlan_that_has_another_name_is_named() {
+    let mut world = case("vlan");
+    let vlan = LinkSpec::new("vlan10", LinkKind::Vlan { parent: "up0".into(), id: 10 });
+    world.memory.create(Place::Host, &vlan).unwrap();
+    world.add_sandbox(ONE);
+    let before = world.everything();
+    let error = world.add(ONE, Fault::Never).said.unwrap_err();
+    assert_eq!(error.msg, "master: VLAN 10 of up0 is there already, and its name is vlan10");
+    assert_eq!((error.details.as_str(), error.code), ("name vlan10 as master", cni::Code::InvalidConfig));
+    assert_eq!(before, world.everything());
+}

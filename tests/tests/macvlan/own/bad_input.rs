@@ -3,7 +3,7 @@
 use cnm_tests::{Conf, Host, Lan};
 use serde_json::{Value, json};
 
-use super::accessible;
+use super::{accessible, current};
 use crate::lan;
 
 fn wrong() -> Vec<(Conf, &'static [&'static str])> {
@@ -17,6 +17,15 @@ fn wrong() -> Vec<(Conf, &'static [&'static str])> {
         (lan().with("mac", "02:00"), &["mac: not a MAC address of six bytes", "02:00"]),
         (lan().with("mac", "01:00:5e:00:00:01"), &["mac: an interface cannot have", "unicast"]),
         (lan().with("master", "a/b"), &["master: expected an interface name"]),
+        (lan().with("master", "lo"), &["does not take lo as master", "must be an Ethernet interface"]),
+        (
+            current().with("mtu", 1200),
+            &["create address fd00:1:2::", " on eth0 in the sandbox", "an MTU of 1280 bytes"],
+        ),
+        (
+            lan().ipam("routes", json!([{ "dst": "203.0.113.0/24", "gw": "10.99.2.9" }])),
+            &["create route 203.0.113.0/24 via 10.99.2.9", "gateway must be in a subnet"],
+        ),
         (lan().with("internal", true), &["internal", "leave out master"]),
         (lan().with("hostAddress", "10.1.2.130"), &["hostAddress", "hostAccess"]),
         (lan().with("hostAccess", true), &["hostAddress", "rangeStart"]),
@@ -25,6 +34,7 @@ fn wrong() -> Vec<(Conf, &'static [&'static str])> {
         (access("hostAddress", json!("10.1.2.130/24")), &["hostAddress: expected an IP address"]),
         (access("hostAddress", json!(["10.1.2.130", "10.1.2.131"])), &["hostAddress", "one address of each family"]),
         (access("hostAddress", json!("192.0.2.7")), &["hostAddress: 192.0.2.7 is in no subnet"]),
+        (access("hostAddress", json!("10.1.2.255")), &["hostAddress: 10.1.2.255", "broadcast"]),
         (
             access("hostAddress", json!("10.1.2.105")).with("args", json!({ "cni": { "ips": ["10.1.2.105"] } })),
             &["hostAddress", "has given 10.1.2.105"],
@@ -45,6 +55,34 @@ fn add_names_the_value_and_changes_nothing() {
         host.del(&conf.without("ipam"), &one).succeeds_silently();
         host.is_again(&before);
     }
+}
+
+/// The kernel would make a name of its own of it, which nobody finds again.
+#[test]
+fn a_pattern_is_no_interface_name() {
+    let host = Host::new();
+    let _lan = Lan::new(&host);
+    let one = host.sandbox("one");
+    let before = host.snapshot();
+    host.calling("ADD", &current(), &one).ifname("eth%d").run().fails_with(4, &["interface name contains %"]);
+    host.is_again(&before);
+}
+
+#[test]
+fn a_foreign_link_of_the_name_that_host_access_needs_is_left_alone() {
+    let host = Host::new();
+    let _lan = Lan::new(&host);
+    let (one, _) = host.attach(&accessible(), "one");
+    let name = super::links(&host, "mv-").pop().expect("the host's interface on the network");
+    host.del(&accessible(), &one).succeeds_silently();
+    host.run(&format!("ip link add {name} type veth peer name other"));
+    let before = host.snapshot();
+    let words = [&name, "is not a macvlan but veth", "rename or remove"];
+    host.add(&accessible(), &one).fails_with(7, &words);
+    host.is_again(&before);
+    host.del(&accessible(), &one).succeeds_silently();
+    host.gc(&accessible()).succeeds_silently();
+    host.is_again(&before);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Beyond the reference: spec 1.1.0, newer keys, extensions, and what the reference gets wrong.
 
 mod bad_input;
+mod changed;
+mod check;
 mod collect;
 mod crash;
 mod detach;
 mod host_access;
+mod in_container;
 mod keys;
 mod parallel;
 mod passthru;

@@ -1,8 +1,10 @@
 //! The parent for one endpoint alone.
 
+use std::thread;
+
 use cnm_tests::{Host, Lan};
 
-use super::current;
+use super::{accessible, current};
 
 #[test]
 fn a_second_endpoint_is_refused_by_the_name_of_the_first() {
@@ -45,4 +47,42 @@ fn check_and_del_know_the_parent_s_hardware_address() {
     host.check(&conf.clone().after(result.json()), &one).succeeds_silently();
     host.del(&conf, &one).succeeds_silently();
     host.is_again(&before);
+}
+
+/// The interface of the host on the network would stand on the same parent.
+#[test]
+fn host_access_is_refused_beside_a_passthru_endpoint_with_its_name() {
+    let host = Host::new();
+    let _lan = Lan::new(&host);
+    let (_one, _) = host.attach(&current().with("mode", "passthru"), "first-one");
+    let two = host.sandbox("two");
+    let before = host.snapshot();
+    let other = accessible().with("name", "other");
+    host.add(&other, &two).fails_with(7, &["passthru", "eth0", "first-one", "that one would have it alone"]);
+    host.is_again(&before);
+}
+
+/// Whoever is second has nothing, whichever of the two that is.
+#[test]
+fn of_two_that_come_at_once_one_gets_the_parent() {
+    let host = Host::new();
+    let lan = Lan::new(&host);
+    let conf = current().with("mode", "passthru");
+    host.warm_up(&conf);
+    let both = host.sandboxes(2);
+    let before = host.snapshot();
+    for _ in 0..5 {
+        let outcomes: Vec<_> = thread::scope(|scope| {
+            let calls: Vec<_> = both.iter().map(|one| scope.spawn(|| host.add(&conf, one))).collect();
+            calls.into_iter().map(|call| call.join().expect("no call panics")).collect()
+        });
+        let winner = outcomes.iter().position(|outcome| outcome.status.success()).expect("one of them");
+        outcomes[1 - winner].fails_with(7, &["mode passthru: eth0 is in use by"]);
+        assert!(both[winner].has_link("eth0") && !both[1 - winner].has_link("eth0"));
+        lan.station.reaches(outcomes[winner].attached().ip());
+        for one in &both {
+            host.del(&conf, one).succeeds_silently();
+        }
+        host.is_again(&before);
+    }
 }

@@ -10,7 +10,7 @@ fn it_names_the_parent_that_is_missing_or_down() {
     let _lan = Lan::new(&host);
     host.status(&current()).succeeds_silently();
     host.run("ip link set eth0 down");
-    host.status(&current()).fails_with(51, &["the parent interface eth0 is down", "ip link set eth0 up"]);
+    host.status(&current()).fails_with(50, &["the parent interface eth0 is down", "ip link set eth0 up"]);
     host.status(&current().with("master", "eth1")).fails_with(50, &["the parent interface eth1 is missing"]);
     host.run("ip link del eth0");
     host.status(&current()).fails_with(50, &["the parent interface eth0 is missing"]);
@@ -34,7 +34,7 @@ fn a_vlan_that_would_be_made_needs_its_interface() {
     let conf = current().with("master", "eth0.10");
     host.status(&conf).succeeds_silently();
     host.run("ip link set eth0 down");
-    host.status(&conf).fails_with(51, &["eth0 is down"]);
+    host.status(&conf).fails_with(50, &["eth0 is down"]);
     host.status(&current().with("master", "eth7.10")).fails_with(50, &["eth7 is missing"]);
 }
 
