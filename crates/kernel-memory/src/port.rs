@@ -186,7 +186,9 @@ impl Kernel for Memory {
     }
 
     fn addresses(&mut self, place: Place, link: u32) -> Result<Vec<IpNet>, KernelError> {
-        let Some(device) = self.namespace(place)?.devices.get(&link) else { return Ok(Vec::new()) };
+        let Some(device) = self.namespace(place)?.devices.get(&link) else {
+            return Err(KernelError::new(format!("list addresses {place}"), ENODEV, ""));
+        };
         let v4 = device.v4.iter().map(|address| IpNet::V4(address.net));
         // Linux::addresses leaves out what the kernel makes for itself.
         let v6 = device.v6.iter().filter(|address| !address.is_link_local()).map(|address| IpNet::V6(address.net));
@@ -194,7 +196,11 @@ impl Kernel for Memory {
     }
 
     fn routes(&mut self, place: Place, link: u32) -> Result<Vec<Route>, KernelError> {
-        Ok(self.namespace(place)?.routes_by(link))
+        let space = self.namespace(place)?;
+        if !space.devices.contains_key(&link) {
+            return Err(KernelError::new(format!("list routes {place}"), ENODEV, ""));
+        }
+        Ok(space.routes_by(link))
     }
 
     fn fdb(&mut self, place: Place, link: u32) -> Result<Vec<FdbEntry>, KernelError> {

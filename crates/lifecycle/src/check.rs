@@ -309,9 +309,10 @@ fn expect_route<K: Kernel>(
     name: &str,
     want: &Route,
 ) -> Result<(), Error> {
-    let link = converger.link(place, name).map_err(kernel)?;
-    let index = link.as_ref().map_or(0, |link: &Link| link.index);
-    let have = converger.kernel.routes(place, index).map_err(kernel)?;
+    let by = want.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+    let object = || format!("route {}{by} on {name} {place}", want.dst.trunc());
+    let link = converger.link(place, name).map_err(kernel)?.ok_or_else(|| missing(object()))?;
+    let have = converger.kernel.routes(place, link.index).map_err(kernel)?;
     let same = |route: &Route| {
         route.dst.trunc() == want.dst.trunc()
             && route.gateway == want.gateway
@@ -321,8 +322,7 @@ fn expect_route<K: Kernel>(
     if have.iter().any(same) {
         return Ok(());
     }
-    let by = want.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
-    Err(missing(format!("route {}{by} on {name} {place}", want.dst.trunc())))
+    Err(missing(object()))
 }
 
 /// The sandbox has nothing but lo.

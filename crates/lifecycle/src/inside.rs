@@ -95,7 +95,11 @@ fn delete_routes<K: Kernel>(k: &mut K, network: &Network, dead: &dyn Fn(u32) -> 
     let Some(name) = &network.access else { return Ok(()) };
     let Some(link) = k.link(Place::Host, &LinkName::Name(name.clone())).map_err(kernel)? else { return Ok(()) };
     let ours = |route: &Route| Owner::is_route_metric(route.priority) && dead(route.priority);
-    let routes = k.routes(Place::Host, link.index).map_err(kernel)?;
+    let routes = match k.routes(Place::Host, link.index) {
+        // Another one, the last, has taken it along this moment, and the routes with it.
+        Err(error) if error.errno == NO_DEVICE => return Ok(()),
+        other => other.map_err(kernel)?,
+    };
     let changes: Vec<Change> = routes.into_iter().filter(ours).map(Change::DeleteRoute).collect();
     apply_all(k, Place::Host, &changes, NO_SUCH_ROUTE)
 }

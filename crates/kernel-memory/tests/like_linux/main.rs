@@ -143,3 +143,21 @@ fn a_master_that_vanished_is_missed_and_found_again() {
         veth.send(&mut linux).unwrap();
     });
 }
+
+/// Another process may have taken the link along since this one saw it.
+#[test]
+fn lists_of_a_link_that_has_vanished_are_refused_alike() {
+    fn answers(kernel: &mut impl Kernel) -> Vec<Option<i32>> {
+        let errno = |error: cnm::KernelError| error.errno;
+        vec![
+            kernel.routes(Place::Host, 4711).err().map(errno),
+            kernel.addresses(Place::Host, 4711).err().map(errno),
+            kernel.routes(Place::Host, 0).err().map(errno),
+        ]
+    }
+    Worlds::with(|worlds| {
+        let gone = Some(kernel_memory::ENODEV);
+        assert_eq!(answers(&mut worlds.linux()), [gone; 3]);
+        assert_eq!(answers(&mut Memory::new()), [gone; 3]);
+    });
+}
