@@ -9,7 +9,7 @@ use super::conflict::{conflict, overlapping, taken};
 use super::forward::outpost::{self, Foreign, Inquiry, Outpost};
 use super::lower::Wishes;
 use super::scheme::{Chain, FIREWALL_MEMBERS, INET, OWNED, SHARED};
-use crate::nft::{Answer, Element, Failure, Nft, Question, Set, Step, View};
+use crate::nft::{Answer, Element, Failure, Nft, Question, Rule, Set, Step, Table, View};
 
 /// How often a plan is made anew because another writer was faster. After that the generation is left out: the
 /// kernel then still refuses what does not fit, only at a higher price.
@@ -58,7 +58,8 @@ pub(super) fn transact(
 #[derive(Debug)]
 struct Seen {
     generation: u32,
-    bases: Vec<bool>,
+    /// How often each base chain is used: by its rules.
+    bases: Vec<Option<u32>>,
     chains: Vec<SeenChain>,
     elements: Vec<Option<Element>>,
     outposts: Vec<outpost::Seen>,
@@ -67,7 +68,8 @@ struct Seen {
 /// What is there of a chain.
 #[derive(Debug)]
 struct SeenChain {
-    there: bool,
+    /// How often it is used, if it is there: by its rules, and by what leads to it.
+    uses: Option<u32>,
     /// Wished and found.
     companions: Vec<(Element, Option<Element>)>,
 }
@@ -79,6 +81,31 @@ impl SeenChain {
             found.as_ref().filter(|found| found.verdict == wished.verdict).map(|_| wished)
         })
     }
+}
+
+impl SeenChain {
+    /// How many of the elements that were seen lead to it. Those of other networks, which lead there too, were not.
+    fn leading(&self, name: &str, elements: &[Option<Element>]) -> u32 {
+        let companions = self.own_companions().filter(|companion| companion.verdict.is_some()).count();
+        let members = elements.iter().flatten().filter(|element| element.leads_to() == Some(name)).count();
+        u32::try_from(companions + members).unwrap_or(u32::MAX)
+    }
+}
+
+/// The steps that fill a chain of ours again that cannot have all of its `rules`, since so few `uses` are not by what leads
+/// to it: somebody has flushed it. Where other networks use it as well that may not show; CHECK counts its rules.
+pub(super) fn refill(
+    nft: &mut Nft,
+    table: Table,
+    chain: &str,
+    rules: Vec<Rule>,
+    uses: u32,
+) -> Result<Vec<Step>, KernelError> {
+    if uses as usize >= rules.len() {
+        return Ok(Vec::new());
+    }
+    let rest = nft.rules(table, chain)?.into_iter().map(|rule| Step::DropRule(table, rule.chain, rule.handle));
+    Ok(rest.chain(rules.into_iter().map(|rule| Step::AddRule(table, chain.into(), rule))).collect())
 }
 
 fn look(nft: &mut Nft, wishes: &Wishes) -> Result<Seen, KernelError> {
@@ -94,12 +121,12 @@ fn look(nft: &mut Nft, wishes: &Wishes) -> Result<Seen, KernelError> {
     let View { generation, answers } = nft.ask(&questions)?;
     let mut answers = answers.into_iter();
     let mut next = || answers.next().unwrap_or(Answer::Absent);
-    let bases = wishes.bases.iter().map(|_| next() != Answer::Absent).collect();
-    let there: Vec<bool> = names.iter().map(|_| next() != Answer::Absent).collect();
-    let mut chains = Vec::with_capacity(there.len());
-    for (there, companions) in there.into_iter().zip(companions) {
+    let bases = wishes.bases.iter().map(|_| next().chain().map(|state| state.uses)).collect();
+    let uses: Vec<Option<u32>> = names.iter().map(|_| next().chain().map(|state| state.uses)).collect();
+    let mut chains = Vec::with_capacity(uses.len());
+    for (uses, companions) in uses.into_iter().zip(companions) {
         let companions = companions.into_iter().map(|wished| (wished, next().into_element())).collect();
-        chains.push(SeenChain { there, companions });
+        chains.push(SeenChain { uses, companions });
     }
     let elements = wishes.elements.iter().map(|_| next().into_element()).collect();
     let outposts = inquiry.map(|inquiry| inquiry.read(&mut answers)).unwrap_or_default();
@@ -125,7 +152,7 @@ fn plan_outposts(nft: &mut Nft, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step
     }
     let chains = wishes.chains.iter().zip(&seen.chains);
     let new: Vec<Outpost> =
-        chains.filter(|(_, seen)| !seen.there).filter_map(|(chain, _)| Outpost::of(chain)).collect();
+        chains.filter(|(_, seen)| seen.uses.is_none()).filter_map(|(chain, _)| Outpost::of(chain)).collect();
     if !new.is_empty() {
         let foreign = Foreign::list(nft)?;
         for outpost in &new {
@@ -138,16 +165,21 @@ fn plan_outposts(nft: &mut Nft, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step
 /// The steps from what is there to what is wished.
 fn plan_install(nft: &mut Nft, wishes: &Wishes, seen: &Seen) -> Result<Vec<Step>, KernelError> {
     let mut steps = Vec::new();
-    for (base, there) in wishes.bases.iter().zip(&seen.bases) {
-        if !there {
-            steps.extend(base.create());
+    for (base, uses) in wishes.bases.iter().zip(&seen.bases) {
+        match uses {
+            None => steps.extend(base.create()),
+            Some(uses) => steps.extend(refill(nft, base.table(), base.chain(), base.rules(), *uses)?),
         }
     }
-    for (chain, seen) in wishes.chains.iter().zip(&seen.chains) {
-        if !seen.there {
-            steps.extend(chain.create());
+    for (chain, there) in wishes.chains.iter().zip(&seen.chains) {
+        match there.uses {
+            None => steps.extend(chain.create()),
+            Some(uses) => {
+                let leading = there.leading(&chain.name(), &seen.elements);
+                steps.extend(refill(nft, INET, &chain.name(), chain.rules(), uses.saturating_sub(leading))?);
+            }
         }
-        for (wished, found) in &seen.companions {
+        for (wished, found) in &there.companions {
             let found = match found {
                 None => overlapping(nft, wished, &steps)?,
                 found => found.clone(),
@@ -309,7 +341,7 @@ fn plan_clear(
     let mut steps: Vec<Step> = own.into_iter().map(Step::DropElement).collect();
     for (chain, seen) in chains.iter().zip(&seen.chains) {
         steps.extend(seen.own_companions().cloned().map(Step::DropElement));
-        if seen.there {
+        if seen.uses.is_some() {
             steps.push(Step::DropChain(INET, chain.name()));
         }
     }
@@ -321,8 +353,8 @@ fn plan_clear(
 pub(super) fn drift(nft: &mut Nft, wishes: &Wishes) -> Result<Vec<String>, KernelError> {
     let seen = look(nft, wishes)?;
     let mut drift = Vec::new();
-    for (base, there) in wishes.bases.iter().zip(&seen.bases) {
-        if !there {
+    for (base, uses) in wishes.bases.iter().zip(&seen.bases) {
+        if uses.is_none() {
             drift.push(format!("chain {} of {} is missing", base.chain(), base.table()));
         } else if nft.rules(base.table(), base.chain())?.len() < base.rules().len() {
             drift.push(format!("chain {} of {} has lost rules", base.chain(), base.table()));
@@ -330,7 +362,7 @@ pub(super) fn drift(nft: &mut Nft, wishes: &Wishes) -> Result<Vec<String>, Kerne
     }
     for (chain, seen) in wishes.chains.iter().zip(&seen.chains) {
         let name = chain.name();
-        if !seen.there {
+        if seen.uses.is_none() {
             drift.push(format!("chain {name} of {INET} is missing"));
         } else if nft.rules(INET, &name)?.len() < chain.rules().len() {
             drift.push(format!("chain {name} of {INET} has lost rules"));

@@ -121,15 +121,74 @@ fn drift_names_what_somebody_has_deleted() {
                 "element cni0 . 10.1.2.0 - cni0 . 10.1.2.255 of map masq4 of table inet cnm is missing",
             ]
         );
-        // The next endpoint of the network mends what is shared, as far as it is missing as a whole.
-        run("nft add rule inet cnm internal-cni0 iifname cni0 oifname cni0 return");
-        run("nft add rule inet cnm internal-cni0 drop");
+        // The next endpoint of the network mends what is shared.
         firewall.install(&owner("b"), &all_intents(3)[..3]).unwrap();
         firewall.install(&owner("a"), &all_intents(3)[3..]).unwrap();
         assert_eq!(ruleset(), whole);
         run("nft flush ruleset");
         assert_eq!(firewall.drift(&owner("a"), &all_intents(3)).unwrap().len(), 15);
         firewall.install(&owner("a"), &all_intents(3)).unwrap();
+        assert_eq!(ruleset(), whole);
+    });
+}
+
+/// The kernel's count of a chain's uses, which a steady ADD hears of anyway, tells that rules are gone.
+#[test]
+fn chains_that_somebody_has_flushed_are_filled_by_the_next_endpoint() {
+    for (table, chain) in [
+        ("inet", "postrouting"),
+        ("inet", "forward"),
+        ("bridge", "prerouting"),
+        ("inet", "internal-cni0"),
+        ("inet", "outside-cni0-10.1.2.0/24"),
+        ("inet", "outside-cni0-fd00_1__/64"),
+    ] {
+        for all in [true, false] {
+            alone(move || {
+                let mut firewall = HostFirewall::default();
+                firewall.install(&owner("a"), &all_intents(3)).unwrap();
+                let whole = ruleset();
+                if all {
+                    run(&format!("nft flush chain {table} cnm {chain}"));
+                } else {
+                    let list = format!("nft -a list chain {table} cnm {chain}");
+                    let last = format!("{list} | sed -n 's/.* # handle \\([0-9]*\\)$/\\1/p' | tail -n 1");
+                    run(&format!("nft delete rule {table} cnm {chain} handle $({last})"));
+                }
+                assert_ne!(ruleset(), whole, "{chain}");
+                assert_eq!(
+                    firewall.drift(&owner("a"), &all_intents(3)).unwrap(),
+                    [format!("chain {chain} of table {table} cnm has lost rules")]
+                );
+                firewall.install(&owner("a"), &all_intents(3)).unwrap();
+                assert_eq!(ruleset(), whole, "{chain}");
+            });
+        }
+    }
+}
+
+/// A chain that several networks use is used more often than by what one of them sees: CHECK, which counts the rules, tells.
+#[test]
+fn what_an_add_cannot_see_of_a_shared_chain_check_names() {
+    alone(|| {
+        let mut firewall = HostFirewall::default();
+        let intents = [masquerade_on("cni0", "10.1.2.3/24")];
+        for network in ["web", "db", "cache"] {
+            firewall.install(&Owner::new(network, "a", "eth0"), &intents).unwrap();
+        }
+        let whole = ruleset();
+        run("nft flush chain inet cnm outside-cni0-10.1.2.0/24");
+        assert_eq!(
+            firewall.drift(&owner("a"), &intents).unwrap(),
+            ["chain outside-cni0-10.1.2.0/24 of table inet cnm has lost rules"]
+        );
+        // Until it is the only one.
+        firewall.release("db").unwrap();
+        firewall.release("cache").unwrap();
+        firewall.install(&owner("a"), &intents).unwrap();
+        for network in ["db", "cache"] {
+            firewall.install(&Owner::new(network, "a", "eth0"), &intents).unwrap();
+        }
         assert_eq!(ruleset(), whole);
     });
 }

@@ -229,6 +229,16 @@ fn drift_names_what_is_lost_and_adding_again_mends_it() {
             firewall.drift(&owner("a"), &intents).unwrap(),
             ["chain publish-output of table inet cnm has lost rules"]
         );
+        firewall.install(&owner("a"), &intents).unwrap();
+        assert_eq!(ruleset(), whole, "a steady ADD fills it again");
+        for chain in ["publish", "publish-prerouting", "publish-postrouting", "publish-loopback"] {
+            run(&format!("nft flush chain inet cnm {chain}"));
+            firewall.install(&owner("a"), &intents).unwrap();
+            assert_eq!(ruleset(), whole, "{chain}");
+        }
+        run("nft delete chain inet cnm publish-loopback");
+        firewall.install(&owner("a"), &intents).unwrap();
+        assert_eq!(firewall.drift(&owner("a"), &intents).unwrap(), Vec::<String>::new());
         run("nft flush ruleset");
         assert_eq!(firewall.drift(&owner("a"), &intents).unwrap().len(), 8);
         firewall.install(&owner("a"), &intents).unwrap();

@@ -9,8 +9,8 @@ use cnm::{Intent, KernelError, Owner, OwnerTag};
 
 use super::conditional;
 use super::registry::{Entry, Number, author, elements, note_of};
-use super::scheme::{LAST, PUBLISHERS, chains, create};
-use crate::firewall::ruleset::transact;
+use super::scheme::{LEADING, PUBLISHERS, REDIRECTING, chains, create};
+use crate::firewall::ruleset::{refill, transact};
 use crate::firewall::scheme::INET;
 use crate::nft::{Answer, Element, Nft, Question, Step};
 
@@ -32,8 +32,8 @@ type Entries = BTreeMap<Number, Vec<Entry>>;
 /// What there is of an attachment and of some ports.
 struct Seen {
     generation: u32,
-    /// The chains are there.
-    base: bool,
+    /// How often each of [`chains`] is used: by its rules, and by what leads to it.
+    base: Vec<Option<u32>>,
     /// The attachment has ports with conditions.
     conditional: bool,
     /// The ports that the attachment has published, in the order of its notes.
@@ -47,12 +47,15 @@ fn look(nft: &mut Nft, tag: &OwnerTag, numbers: &BTreeSet<Number>) -> Result<See
     let notes: Vec<Element> = (0..NOTES).map(|at| note_of(tag, at)).collect();
     let slots: Vec<Element> = numbers.iter().flat_map(|number| (0..SLOTS).map(|slot| number.slot(slot))).collect();
     let chain = conditional::chain_of(tag);
-    let mut questions = vec![Question::Chain(INET, LAST), Question::Chain(INET, &chain)];
+    let base = chains();
+    let mut questions: Vec<Question<'_>> = base.iter().map(|(name, ..)| Question::Chain(INET, name)).collect();
+    questions.push(Question::Chain(INET, &chain));
     questions.extend(notes.iter().chain(&slots).map(Question::Element));
     let view = nft.ask(&questions)?;
     let mut answers = view.answers.into_iter();
-    let mut there = || answers.next().is_some_and(|answer| answer != Answer::Absent);
-    let (base, conditional) = (there(), there());
+    let mut uses = || answers.next().and_then(|answer| answer.chain()).map(|state| state.uses);
+    let base: Vec<Option<u32>> = base.iter().map(|_| uses()).collect();
+    let conditional = uses().is_some();
     let mut found = answers.map(Answer::into_element);
     let mut noted: Vec<Number> = Vec::new();
     let mut open = true;
@@ -172,7 +175,7 @@ pub(super) fn install(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Resul
             let new: Vec<Number> = some.iter().filter(|number| !noted.contains(number)).copied().collect();
             let known = noted.len();
             noted.extend(new);
-            let mut steps = if seen.base { Vec::new() } else { create() };
+            let mut steps = complete(nft, &seen.base)?;
             steps.extend(difference(nft, before, all_elements(&after, notes(&tag, &noted, known)))?);
             there = after;
             Ok((Some(seen.generation), steps))
@@ -181,6 +184,32 @@ pub(super) fn install(nft: &mut Nft, owner: &Owner, intents: &[Intent]) -> Resul
         published.extend(there.into_values().flatten());
     }
     Ok(published)
+}
+
+/// The steps that make the base, or those of its chains that somebody has deleted or flushed.
+fn complete(nft: &mut Nft, uses: &[Option<u32>]) -> Result<Vec<Step>, KernelError> {
+    if uses.iter().all(Option::is_none) {
+        return Ok(create());
+    }
+    let chains = chains();
+    let of = |wanted: &str| chains.iter().zip(uses).find(|((name, ..), _)| *name == wanted).and_then(|(_, uses)| *uses);
+    // The one rule of each of these.
+    let leading = LEADING.iter().filter(|name| of(name).is_some_and(|uses| uses > 0)).count();
+    let leading = u32::try_from(leading).unwrap_or_default();
+    let mut steps = Vec::new();
+    for ((name, hook, rules), uses) in chains.iter().zip(uses) {
+        match uses {
+            None => {
+                steps.push(Step::AddChain(INET, (*name).into(), *hook));
+                steps.extend(rules.iter().map(|rule| Step::AddRule(INET, (*name).into(), rule.clone())));
+            }
+            Some(uses) => {
+                let leading = if *name == REDIRECTING { leading } else { 0 };
+                steps.extend(refill(nft, INET, name, rules.clone(), uses.saturating_sub(leading))?);
+            }
+        }
+    }
+    Ok(steps)
 }
 
 /// The one thing that the rules need and that a kernel with nf_tables may lack.
@@ -303,8 +332,8 @@ fn differences(nft: &mut Nft, wanted: &[Entry], seen: &Seen) -> Result<Vec<Strin
     }));
     let unnoted = wanted.iter().filter(|entry| has(entry) && !seen.noted.contains(&entry.number));
     drift.extend(unnoted.map(|entry| format!("port {} of the host is missing in {}", entry.port(), &PUBLISHERS)));
-    for (name, _, rules) in chains() {
-        if !seen.base {
+    for ((name, _, rules), uses) in chains().into_iter().zip(&seen.base) {
+        if uses.is_none() {
             drift.push(format!("chain {name} of {INET} is missing"));
         } else if nft.rules(INET, name)?.len() < rules.len() {
             drift.push(format!("chain {name} of {INET} has lost rules"));

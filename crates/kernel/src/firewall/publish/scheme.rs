@@ -85,18 +85,23 @@ impl Sets {
     }
 }
 
+/// The chain that redirects.
+pub(super) const REDIRECTING: &str = "publish";
+/// The chains whose one rule leads there.
+pub(super) const LEADING: [&str; 2] = ["publish-prerouting", "publish-output"];
+
 /// Every chain of the base, its hook and its rules, in the order in which they are made. The one that others jump to
-/// comes first; all are made in one transaction, so that where the last is, all were.
+/// comes first; all are made in one transaction.
 pub(super) fn chains() -> [(&'static str, Option<Hook>, Vec<Rule>); 6] {
-    let to_host = || Rule::default().for_host().verdict(Verdict::Jump("publish".into()));
+    let to_host = || Rule::default().for_host().verdict(Verdict::Jump(REDIRECTING.into()));
     let known = Rule::default().label(TO_HOST);
     let conditional = Rule::default().verdict(Verdict::Jump(CONDITIONAL.into()));
     let before = |number| Some(Hook { kind: "nat", number, priority: -100 });
     [
         (CONDITIONAL, None, Vec::new()),
-        ("publish", None, [vec![known, conditional], redirects(false), redirects(true)].concat()),
-        ("publish-prerouting", before(0), vec![to_host()]),
-        ("publish-output", before(3), vec![to_host()]),
+        (REDIRECTING, None, [vec![known, conditional], redirects(false), redirects(true)].concat()),
+        (LEADING[0], before(0), vec![to_host()]),
+        (LEADING[1], before(3), vec![to_host()]),
         // Before `postrouting`: whoever masquerades first decides.
         ("publish-postrouting", Some(Hook { kind: "nat", number: 4, priority: 99 }), masquerades()),
         // Before everything else looks at the packet, connection tracking included (`raw`).
@@ -106,9 +111,6 @@ pub(super) fn chains() -> [(&'static str, Option<Hook>, Vec<Rule>); 6] {
 
 /// Where ports with conditions are listed, one rule for each attachment and family.
 pub(super) const CONDITIONAL: &str = "publish-conditional";
-
-/// The chain that shows whether the base is there.
-pub(super) const LAST: &str = "publish-loopback";
 
 /// The nearest comes first, then the most exact.
 fn redirects(v6: bool) -> Vec<Rule> {
