@@ -1,102 +1,55 @@
 //! SIGKILL at every system call: whatever half of its work the plugin has done, one DEL finds all of it, or GC once the
 //! sandbox has gone.
 
-use cnm_tests::{Attached, Conf, Crash, Host, Sandbox, Snapshot, SystemCalls};
+use cnm_tests::{Host, Ordeal, SystemCalls};
 
 use super::NEWEST;
-use crate::{limits, network};
+use crate::{bandwidth, limits, network};
 
-/// In how many tests, and so processes, the places to die are divided.
-const SHARES: usize = 2;
-
-struct Scene {
-    host: Host,
-    conf: Conf,
-    sandbox: Sandbox,
-    attached: Attached,
-    before: Snapshot,
+/// A sandbox behind the bridge plugin.
+fn ordeal() -> Ordeal {
+    let host = Host::new();
+    let (sandbox, attached) = host.attach(&network().version(NEWEST), "one");
+    Ordeal::behind(host, limits(8_000_000, 16_000_000).version(NEWEST), sandbox, attached.json())
 }
 
-impl Scene {
-    fn new() -> Self {
-        let host = Host::new();
-        let (sandbox, attached) = host.attach(&network().version(NEWEST), "one");
-        let conf = limits(8_000_000, 16_000_000).version(NEWEST);
-        Self { before: host.snapshot(), host, conf, sandbox, attached }
-    }
-
-    fn add(&self) {
-        self.host.add(&self.conf.clone().after(self.attached.json()), &self.sandbox).succeeds();
-    }
-
-    fn del(&self) {
-        self.host.del(&self.conf, &self.sandbox).succeeds_silently();
-    }
-
-    /// DEL of a runtime that knows nothing any more.
-    fn blind_del(&self) {
-        let conf = crate::bandwidth().version(NEWEST);
-        self.host.calling("DEL", &conf, &self.sandbox).netns("").run().succeeds_silently();
-    }
-
-    /// Kills the verb at each of its places of this share; the next call `mends`.
-    fn kill(&self, verb: &str, share: usize, mend: impl Fn(&Self)) {
-        let conf = self.conf.clone().after(self.attached.json());
-        let call = || self.host.calling(verb, &conf, &self.sandbox);
-        let prepare = || {
-            if verb == "DEL" {
-                self.add()
-            }
-        };
-        prepare();
-        let (places, outcome) = SystemCalls::of(call());
-        outcome.succeeds();
-        mend(self);
-        let all = places.crashes();
-        let mine: Vec<&Crash> = all.iter().skip(share).step_by(SHARES).collect();
-        let mut died = 0;
-        for place in &mine {
-            prepare();
-            died += usize::from(place.strike(call()).status.code().is_none());
-            mend(self);
-            self.host.is_again(&self.before);
-        }
-        assert!(died > 10, "only {died} of {} died", mine.len());
-    }
+/// DEL of a runtime that knows nothing any more.
+fn blind_del(scene: &Ordeal) {
+    let conf = bandwidth().version(NEWEST);
+    scene.host().calling("DEL", &conf, scene.sandbox()).netns("").run().succeeds_silently();
 }
 
 macro_rules! shares {
     ($($name:ident: $share:literal),*) => {$(
         mod $name {
-            use super::Scene;
+            use cnm_tests::Ordeal;
+
+            use super::{blind_del, ordeal};
 
             #[test]
             fn add_then_del() {
-                Scene::new().kill("ADD", $share, Scene::del);
+                ordeal().kill_add($share, Ordeal::del);
             }
 
             #[test]
             fn add_then_blind_del() {
-                Scene::new().kill("ADD", $share, Scene::blind_del);
+                ordeal().kill_add($share, blind_del);
             }
 
             #[test]
             fn del_then_del() {
-                Scene::new().kill("DEL", $share, Scene::del);
+                ordeal().kill_del($share, Ordeal::del);
             }
 
             #[test]
             fn add_then_add_then_del() {
-                Scene::new().kill("ADD", $share, |scene| {
-                    scene.add();
-                    scene.del();
-                });
+                ordeal().kill_add($share, Ordeal::add_and_del);
             }
         }
     )*};
 }
 
-shares!(first: 0, second: 1);
+shares!(first: 0, second: 1, third: 2, fourth: 3);
 
 /// The sandbox dies with a plugin that was killed: the host's end of the veth goes, and GC takes the device.
 #[test]
