@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::Namespace;
+use crate::{Host, Namespace};
 
 /// The rules, sets, maps and chains of one namespace, without what changes by itself (handles, counters, what packets put
 /// into sets).
@@ -126,5 +126,19 @@ fn steady(value: &Value) -> Value {
         }
         Value::Array(list) => Value::Array(list.iter().map(steady).collect()),
         other => other.clone(),
+    }
+}
+
+impl Host {
+    /// Makes the plain names of iptables those of its legacy variant, as `update-alternatives` does on a host.
+    pub fn uses_legacy_iptables(&self) {
+        self.run("cp -a /etc/alternatives /run/alternatives");
+        for family in ["iptables", "ip6tables"] {
+            for action in ["", "-save", "-restore"] {
+                self.run(&format!("ln -sf /usr/sbin/{family}-legacy{action} /run/alternatives/{family}{action}"));
+            }
+        }
+        self.run("mount --bind /run/alternatives /etc/alternatives");
+        assert!(self.run("iptables --version").contains("legacy"));
     }
 }

@@ -17,6 +17,7 @@ mod notes;
 pub mod process;
 mod rtnl;
 mod sysctl;
+mod xtables;
 
 pub use arena::Arena;
 pub use firewall::HostFirewall;

@@ -15,27 +15,26 @@ fn bridge_netfilter(host: &Host, on: bool) {
 
 #[test]
 fn ports_answer_from_outside_from_the_host_and_from_their_own_network() {
-    ports_answer(false, &|conf| conf);
+    ports_answer(&Host::new(), false, &|conf| conf);
 }
 
 #[test]
 fn ports_answer_where_bridged_frames_are_filtered() {
-    ports_answer(true, &|conf| conf);
+    ports_answer(&Host::new(), true, &|conf| conf);
 }
 
-pub(crate) fn ports_answer(bridged: bool, by: &dyn Fn(Conf) -> Conf) {
-    let host = Host::new();
-    bridge_netfilter(&host, bridged);
+pub(crate) fn ports_answer(host: &Host, bridged: bool, by: &dyn Fn(Conf) -> Conf) {
+    bridge_netfilter(host, bridged);
     let outside = host.outside();
     let web = network("web", 2);
-    let (one, first) = attach(&host, &web, "one");
-    let (two, second) = attach(&host, &web, "two");
+    let (one, first) = attach(host, &web, "one");
+    let (two, second) = attach(host, &web, "two");
     settle(&one);
     let echo = one.echo();
     let ports = [mapping(8080, echo.port(), "tcp"), mapping(8080, echo.port(), "udp")];
     let conf = by(portmap(&web, &ports));
     assert_eq!(outside.asks_tcp_at(at(HOST[0], 8080)), None, "nothing is published yet");
-    let result = publish(&host, &conf, &one, &first).attached();
+    let result = publish(host, &conf, &one, &first).attached();
     assert_eq!(result.json(), first.json(), "the result is passed on");
     for (family, server) in HOST.into_iter().enumerate() {
         let client: IpAddr = ["198.51.100.2", "2001:db8:51::2"][family].parse().expect("an address");

@@ -7,6 +7,8 @@
 use cnm::Owner;
 use ipnet::IpNet;
 
+use crate::xtables::{comment_of, quote};
+
 /// The most that the comment match holds, without its NUL.
 const COMMENT: usize = 255;
 
@@ -45,12 +47,7 @@ impl Rules {
         Self { chain, accepts, masquerade, jumps }
     }
 
-    /// Makes them where nothing of the attachment is; fails as a whole when the chain exists.
-    pub(super) fn create(&self) -> String {
-        script(&[&[format!("-N {}", self.chain)], &self.accepts, std::slice::from_ref(&self.masquerade), &self.jumps])
-    }
-
-    /// Makes them true beside what `there` has: an earlier attempt, or another interface on the same network.
+    /// Makes them true beside what `there` has: nothing, an earlier attempt, or another interface on the same network.
     pub(super) fn complete(&self, there: &Found) -> String {
         let mut accepts: Vec<String> =
             there.chain_rules.iter().filter(|rule| !rule.ends_with(" -j MASQUERADE")).cloned().collect();
@@ -58,12 +55,6 @@ impl Rules {
         let jumps: Vec<String> = self.jumps.iter().filter(|rule| !there.jumps.contains(rule)).cloned().collect();
         // The declaration makes the chain or empties it.
         script(&[&[format!(":{} - [0:0]", self.chain)], &accepts, std::slice::from_ref(&self.masquerade), &jumps])
-    }
-
-    /// Removes what [`Rules::create`] has made; fails as a whole when it is not all there or the chain has other users.
-    pub(super) fn delete(&self) -> String {
-        let jumps: Vec<String> = self.jumps.iter().map(|rule| deleted(rule)).collect();
-        script(&[&jumps, &remove_chain(&self.chain)])
     }
 
     /// What of them `there` lacks, for a person.
@@ -84,6 +75,8 @@ pub(super) struct Found {
     chain_rules: Vec<String>,
     /// Rules of POSTROUTING that lead to it.
     jumps: Vec<String>,
+    /// Rules of other chains that do, as nobody's but an operator's: while they are there it cannot go.
+    others: Vec<String>,
 }
 
 impl Found {
@@ -99,8 +92,9 @@ impl Found {
                 found.exists = true;
             } else if line.starts_with(&own) {
                 found.chain_rules.push(line.to_owned());
-            } else if line.starts_with("-A POSTROUTING ") && target(line) == Some(chain) {
-                found.jumps.push(line.to_owned());
+            } else if line.starts_with("-A ") && target(line) == Some(chain) {
+                let there = if line.starts_with("-A POSTROUTING ") { &mut found.jumps } else { &mut found.others };
+                there.push(line.to_owned());
             }
         }
         found
@@ -115,7 +109,11 @@ impl Found {
         if jumps.is_empty() && !alone {
             return None;
         }
-        Some(if alone { script(&[&jumps, &remove_chain(chain)]) } else { script(&[&jumps]) })
+        if !alone {
+            return Some(script(&[&jumps]));
+        }
+        let others: Vec<String> = self.others.iter().map(|rule| deleted(rule)).collect();
+        Some(script(&[&jumps, &others, &remove_chain(chain)]))
     }
 }
 
@@ -150,35 +148,6 @@ fn comment(owner: &Owner) -> String {
         text.truncate(end);
     }
     text
-}
-
-/// As `iptables-save` quotes and `iptables-restore` reads.
-pub(super) fn quote(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        if matches!(character, '"' | '\\' | '\'') {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// The comment of a rule, unquoted.
-pub(super) fn comment_of(rule: &str) -> Option<String> {
-    let (_, rest) = rule.split_once("--comment ")?;
-    let Some(quoted) = rest.strip_prefix('"') else { return rest.split(' ').next().map(str::to_owned) };
-    let mut text = String::new();
-    let mut characters = quoted.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' => return Some(text),
-            '\\' => text.push(characters.next()?),
-            other => text.push(other),
-        }
-    }
-    None
 }
 
 fn target(rule: &str) -> Option<&str> {

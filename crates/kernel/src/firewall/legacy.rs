@@ -1,11 +1,15 @@
-//! Whether the older iptables ("legacy") has a chain, asked of the kernel itself (`linux/netfilter_ipv4/ip_tables.h`).
-//! On a host full of its rules every DEL would otherwise have to start a child to be told that there is nothing.
+//! What the older iptables ("legacy") has, asked of the kernel itself (`linux/netfilter_ipv4/ip_tables.h`): it gives a table
+//! as a whole, so that a program could not be told less. On a host full of its rules every DEL would otherwise have to
+//! start a child to be told that there is nothing.
+
+mod listing;
 
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use crate::nft::octets;
+pub(super) use listing::Listing;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
@@ -45,37 +49,11 @@ pub(super) fn has_chain(v6: bool, table: &str, chain: &str) -> bool {
 
 /// Whether a table has a chain of this name with at least so many rules; yes when the kernel does not tell.
 pub(super) fn has_rules(v6: bool, table: &str, chain: &str, count: usize) -> bool {
-    let holds = |(_, entries): (Vec<u8>, Vec<u8>)| rules(v6, &entries, chain).is_some_and(|rules| rules >= count);
-    has_table(v6, table) && entries(v6, table).is_none_or(holds)
-}
-
-/// The number of a chain's rules: what stands between the entry with its name and the next such entry, but for the
-/// last, which returns.
-fn rules(v6: bool, entries: &[u8], chain: &str) -> Option<usize> {
-    let name = [chain.as_bytes(), &[0]].concat();
-    let mut rest = entries;
-    let mut count = None;
-    while let Some((target, next)) = entry(v6, rest) {
-        // `struct xt_error_target`: two bytes of size, the target's name, and behind a head of 32 bytes the chain's.
-        let is_head = target.get(2..).is_some_and(|name| name.starts_with(b"ERROR\0"));
-        match (is_head, &mut count) {
-            (true, Some(_)) => break,
-            (true, None) => count = target.get(32..).filter(|text| text.starts_with(&name)).map(|_| 0usize),
-            (false, Some(count)) => *count += 1,
-            (false, None) => {}
-        }
-        rest = next;
-    }
-    count.map(|count| count.saturating_sub(1))
-}
-
-/// The target of the first of some entries and what follows it, and the entries behind it.
-fn entry(v6: bool, entries: &[u8]) -> Option<(&[u8], &[u8])> {
-    // `struct ipt_entry`: what it matches, four bytes, where its target is, where the next entry is.
-    let at = if v6 { 140 } else { 88 };
-    let number = |at: usize| Some(usize::from(u16::from_ne_bytes(entries.get(at..at + 2)?.try_into().ok()?)));
-    let next = number(at + 2).filter(|next| *next > 0)?;
-    Some((entries.get(number(at)?..)?, entries.get(next..)?))
+    let holds = |listing: Listing<'_>| {
+        let place = listing.chains().position(|name| name == chain);
+        place.is_some_and(|place| listing.rules(place).count() >= count)
+    };
+    Contents::of(v6, table).is_none_or(|contents| contents.listing().is_none_or(holds))
 }
 
 /// Whether a table has a rule for packets from exactly this address; yes when the kernel does not tell.
@@ -109,6 +87,33 @@ fn filters(v6: bool, info: &[u8], entries: &[u8]) -> bool {
     let verdict = target.map(|target| policy + usize::from(target) + 32);
     let verdict = verdict.and_then(|at| entries.get(at..at + 4)?.try_into().ok()).map(i32::from_ne_bytes);
     first != policy || verdict != Some(ACCEPT)
+}
+
+/// What a table has, as the kernel keeps it.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    v6: bool,
+    info: Vec<u8>,
+    entries: Vec<u8>,
+}
+
+impl Contents {
+    /// Asks for it; nothing when there is no such table, `None` when the kernel does not tell.
+    pub(super) fn of(v6: bool, table: &str) -> Option<Self> {
+        if !has_table(v6, table) {
+            return Some(Self::default());
+        }
+        let (info, entries) = entries(v6, table)?;
+        Some(Self { v6, info, entries })
+    }
+
+    /// Its chains; `None` when they are not as they should be.
+    pub(super) fn listing(&self) -> Option<Listing<'_>> {
+        if self.entries.is_empty() {
+            return Listing::read(self.v6, &[0; 4], &[]);
+        }
+        Listing::read(self.v6, self.info.get(NAME..)?, &self.entries)
+    }
 }
 
 /// What the kernel tells of a table, and all of it as the kernel keeps it.

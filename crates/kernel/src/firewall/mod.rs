@@ -1,11 +1,13 @@
 //! The host's firewall: intents lowered to nf_tables (in process) or iptables (by its programs). `docs/rules.md` lists
 //! everything that is installed. It knows no configurations and no verbs.
 
+mod access;
 mod conflict;
 mod forward;
 mod iptables;
 mod legacy;
 mod lower;
+mod masquerading;
 mod programs;
 mod publish;
 mod reference;
@@ -82,9 +84,9 @@ impl HostFirewall {
         if wishes.is_empty() { Ok(Vec::new()) } else { ruleset::drift(self.working_nft()?, &wishes) }
     }
 
-    fn install_iptables(owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
+    fn install_iptables(&mut self, owner: &Owner, intents: &[Intent]) -> Result<(), KernelError> {
         let addresses = masqueraded(intents, |backend| backend == Backend::Iptables);
-        if addresses.is_empty() { Ok(()) } else { programs::install(owner, &addresses) }
+        if addresses.is_empty() { Ok(()) } else { masquerading::install(self.nft()?, owner, &addresses) }
     }
 
     /// What the reference plugins, or we with another backend, have left of the attachment.
@@ -104,21 +106,20 @@ impl HostFirewall {
             Err(error) => errors.push(error),
         }
         let addresses = known.map(|intents| masqueraded(intents, |_| true)).unwrap_or_default();
-        errors.extend(programs::remove(owner, &addresses, suspects));
+        let nft = self.nft().ok().flatten();
+        errors.extend(masquerading::remove(nft, owner, &addresses, suspects));
         errors
     }
 
     /// Whether the reference plugins have made the attachment's masquerading: then it does not drift because ours is
     /// not there. Asked only in that case.
     fn masqueraded_by_reference(&mut self, owner: &Owner) -> Result<bool, KernelError> {
-        if let Some(nft) = self.nft()? {
-            let (v4, v6) = reference::find(nft, owner)?.iptables;
-            if v4 || v6 || reference::masquerades(nft, owner)? {
-                return Ok(true);
-            }
+        if let Some(nft) = self.nft()?
+            && (reference::find(nft, owner)?.iptables.contains(&true) || reference::masquerades(nft, owner)?)
+        {
+            return Ok(true);
         }
-        let (v4, v6) = legacy_chains(&owner.masquerade_chain());
-        Ok(v4 || v6)
+        Ok(legacy_chains(&owner.masquerade_chain()).contains(&true))
     }
 }
 
@@ -159,8 +160,8 @@ impl Firewall for HostFirewall {
         if intents.iter().any(|intent| matches!(intent, Intent::Publish(_))) {
             self.publish(owner, intents)?;
         }
-        Self::start_forwarding(owner, intents, &wishes)?;
-        Self::install_iptables(owner, intents)
+        self.start_forwarding(owner, intents, &wishes)?;
+        self.install_iptables(owner, intents)
     }
 
     fn remove(&mut self, owner: &Owner, known: Option<&[Intent]>) -> Result<(), KernelError> {
@@ -211,13 +212,13 @@ impl Firewall for HostFirewall {
             others.into_iter().partition(|intent| matches!(intent, Intent::Forward(_)));
         let mut drift = self.nft_drift(owner, &others)?;
         let mut lost = self.nft_drift(owner, &forwards)?;
-        lost.extend(Self::forwarding_drift(&forwards, &Wishes::of(owner, &forwards))?);
+        lost.extend(self.forwarding_drift(&forwards, &Wishes::of(owner, &forwards))?);
         if !lost.is_empty() && !self.forwarded_by_reference(&forwards)? {
             drift.extend(lost);
         }
         let addresses = masqueraded(&others, |backend| backend == Backend::Iptables);
         if !addresses.is_empty() {
-            drift.extend(programs::drift(owner, &addresses)?);
+            drift.extend(masquerading::drift(self.nft()?, owner, &addresses)?);
         }
         if intents.iter().any(|intent| matches!(intent, Intent::Publish(_))) {
             drift.extend(self.port_drift(owner, intents)?);
@@ -244,22 +245,21 @@ impl Firewall for HostFirewall {
 
     fn collect_containers(&mut self, network: &str, keep: &dyn Fn(&str) -> bool) -> Result<(), KernelError> {
         let mut errors = Vec::new();
-        let mut suspects = Suspects {
-            legacy: (legacy::has_table(false, "nat"), legacy::has_table(true, "nat")),
-            ..Suspects::default()
-        };
+        let mut suspects =
+            Suspects { legacy: [false, true].map(|v6| legacy::has_table(v6, "nat")), ..Suspects::default() };
         match self.nft().and_then(|nft| nft.map(reference::iptables_tables).transpose()) {
             Ok(tables) => suspects.nft = tables.unwrap_or_default(),
             Err(error) => errors.push(error),
         }
-        errors.extend(programs::collect(network, keep, suspects));
+        let nft = self.nft().ok().flatten();
+        errors.extend(masquerading::collect(nft, network, keep, suspects));
         together(errors)
     }
 }
 
 /// Whether the legacy iptables has a chain: IPv4, IPv6.
-fn legacy_chains(chain: &str) -> (bool, bool) {
-    (legacy::has_chain(false, "nat", chain), legacy::has_chain(true, "nat", chain))
+fn legacy_chains(chain: &str) -> [bool; 2] {
+    [false, true].map(|v6| legacy::has_chain(v6, "nat", chain))
 }
 
 /// The addresses to masquerade.

@@ -7,17 +7,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cnm::{KernelError, Owner};
-use ipnet::IpNet;
+use cnm::KernelError;
 
-use super::iptables::{self, Found, Rules};
 use crate::process::{self, Call, Limits};
 
 /// Seconds that iptables waits for its lock, which others hold for as long as they rewrite their rules.
 const WAIT: &str = "--wait=10";
 /// How long one of the programs may run, the wait included.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a removal is planned anew because somebody else changed the chain meanwhile.
+/// How often a change is planned anew because somebody else was faster.
 pub(super) const TRIES: usize = 3;
 
 /// Which iptables.
@@ -59,20 +57,28 @@ impl Program {
         })
     }
 
-    /// What a table holds, as `iptables-save` prints it.
-    pub(super) fn save(self, table: &str) -> Result<String, KernelError> {
-        self.save_by(&["-t", table])
+    /// The same with the plain name's variant said, where the file tells which it is.
+    pub(super) fn resolved(self) -> Self {
+        if self.variant != Variant::Plain {
+            return self;
+        }
+        let file = self.find("restore").ok().and_then(|path| path.canonicalize().ok());
+        let name = file.as_ref().and_then(|file| file.file_name()?.to_str()).unwrap_or_default();
+        // Both variants are one program each, with a link for each name. What is neither is somebody's own.
+        let variant = match name {
+            "xtables-nft-multi" => Variant::Nft,
+            "xtables-legacy-multi" => Variant::Legacy,
+            _ => Variant::Plain,
+        };
+        Self { variant, ..self }
     }
 
-    /// What all tables hold.
-    pub(super) fn save_all(self) -> Result<String, KernelError> {
-        self.save_by(&[])
-    }
-
-    fn save_by(self, arguments: &[&str]) -> Result<String, KernelError> {
+    /// What one table holds, or all of them, as `iptables-save` prints it.
+    pub(super) fn save(self, tables: &[&str]) -> Result<String, KernelError> {
         let program = self.find("save")?;
         let mut call = Call::new(&program);
-        call.arguments = arguments;
+        let one = tables.first().map(|table| ["-t", table]);
+        call.arguments = one.as_ref().filter(|_| tables.len() == 1).map_or(&[], |arguments| arguments);
         call.limits = Limits { output: 256 << 20, time: Some(PATIENCE) };
         run(&call).map(|output| String::from_utf8_lossy(&output).into_owned())
     }
@@ -85,10 +91,6 @@ impl Program {
         call.stdin = script.as_bytes();
         call.limits = Limits { time: Some(PATIENCE), ..Limits::default() };
         run(&call).map(|_| ())
-    }
-
-    fn find_chain(self, chain: &str) -> Result<Found, KernelError> {
-        Ok(Found::read(&self.save("nat")?, chain))
     }
 }
 
@@ -133,116 +135,27 @@ pub(super) fn locked(words: &str) -> bool {
     words.contains("xtables lock")
 }
 
-/// Whether the programs are there.
-pub(super) fn usable() -> Result<(), KernelError> {
-    Program { variant: Variant::Plain, v6: false }.find("restore").map(|_| ())
-}
-
-/// The addresses of one family.
-fn of_family(addresses: &[IpNet], v6: bool) -> Vec<IpNet> {
-    addresses.iter().filter(|address| address.addr().is_ipv6() == v6).copied().collect()
-}
-
-/// Makes the masquerading of `addresses` true: one child process for each family where nothing is yet.
-pub(super) fn install(owner: &Owner, addresses: &[IpNet]) -> Result<(), KernelError> {
-    for v6 in [false, true] {
-        let addresses = of_family(addresses, v6);
-        if addresses.is_empty() {
-            continue;
-        }
-        let program = Program { variant: Variant::Plain, v6 };
-        let rules = Rules::new(owner, &addresses);
-        match program.restore(&rules.create()) {
-            Err(error) if !locked(&error.words) => {
-                // The usual reason is that the chain exists; any other shows again here.
-                let there = program.find_chain(&owner.masquerade_chain())?;
-                program.restore(&rules.complete(&there))?;
-            }
-            other => other?,
-        }
-    }
-    Ok(())
-}
-
-/// Which iptables have rules to look at.
-#[derive(Debug, Clone, Copy, Default)]
+/// Which iptables have something to look at: IPv4, IPv6.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Suspects {
-    /// The nf_tables variant: IPv4, IPv6.
-    pub(super) nft: (bool, bool),
-    /// The legacy one: IPv4, IPv6.
-    pub(super) legacy: (bool, bool),
+    /// The nf_tables variant.
+    pub(super) nft: [bool; 2],
+    /// The legacy one.
+    pub(super) legacy: [bool; 2],
 }
 
 impl Suspects {
-    fn programs(self) -> impl Iterator<Item = Program> {
-        let program = |there: bool, variant, v6| there.then_some(Program { variant, v6 });
-        [
-            program(self.nft.0, Variant::Nft, false),
-            program(self.nft.1, Variant::Nft, true),
-            program(self.legacy.0, Variant::Legacy, false),
-            program(self.legacy.1, Variant::Legacy, true),
-        ]
-        .into_iter()
-        .flatten()
+    pub(super) fn programs(self) -> impl Iterator<Item = Program> {
+        let of = |variant, there: [bool; 2]| {
+            [false, true].into_iter().filter_map(move |v6| there[usize::from(v6)].then_some(Program { variant, v6 }))
+        };
+        of(Variant::Nft, self.nft).chain(of(Variant::Legacy, self.legacy))
     }
 }
 
-/// Removes an attachment's masquerading. `addresses` are those that it is known to have; without any, everything on
-/// its chain goes.
-pub(super) fn remove(owner: &Owner, addresses: &[IpNet], suspects: Suspects) -> Vec<KernelError> {
-    suspects.programs().filter_map(|program| remove_by(program, owner, addresses).err()).collect()
-}
-
-fn remove_by(program: Program, owner: &Owner, addresses: &[IpNet]) -> Result<(), KernelError> {
-    let addresses = of_family(addresses, program.v6);
-    if !addresses.is_empty() {
-        match program.restore(&Rules::new(owner, &addresses).delete()) {
-            Err(error) if !locked(&error.words) => {}
-            other => return other,
-        }
-    }
-    let known = (!addresses.is_empty()).then_some(addresses.as_slice());
-    remove_found(program, &owner.masquerade_chain(), known)
-}
-
-fn remove_found(program: Program, chain: &str, addresses: Option<&[IpNet]>) -> Result<(), KernelError> {
-    let mut result = Ok(());
-    for _ in 0..TRIES {
-        let Some(script) = program.find_chain(chain)?.delete(chain, addresses) else { return Ok(()) };
-        result = program.restore(&script);
-        if result.as_ref().map_or_else(|error| locked(&error.words), |()| true) {
-            break;
-        }
-    }
-    result
-}
-
-/// What is missing of an attachment's masquerading.
-pub(super) fn drift(owner: &Owner, addresses: &[IpNet]) -> Result<Vec<String>, KernelError> {
-    let mut drift = Vec::new();
-    for v6 in [false, true] {
-        let addresses = of_family(addresses, v6);
-        if !addresses.is_empty() {
-            let there = Program { variant: Variant::Plain, v6 }.find_chain(&owner.masquerade_chain())?;
-            drift.extend(Rules::new(owner, &addresses).missing(&there));
-        }
-    }
-    Ok(drift)
-}
-
-/// Removes the masquerading of a network's containers that `keep` refuses.
-pub(super) fn collect(network: &str, keep: &dyn Fn(&str) -> bool, suspects: Suspects) -> Vec<KernelError> {
-    let mut errors = Vec::new();
-    for program in suspects.programs() {
-        match program.save("nat") {
-            Err(error) => errors.push(error),
-            Ok(saved) => {
-                let gone = iptables::attachments(&saved, network).into_iter().filter(|(container, _)| !keep(container));
-                errors.extend(gone.filter_map(|(_, chain)| remove_found(program, &chain, None).err()));
-            }
-        }
-    }
-    errors
+/// Whether the programs are there.
+pub(super) fn usable() -> Result<(), KernelError> {
+    Program { variant: Variant::Plain, v6: false }.find("restore").map(|_| ())
 }
 
 #[cfg(test)]

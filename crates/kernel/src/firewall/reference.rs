@@ -22,7 +22,7 @@ pub(super) struct Found {
     /// The attachment's chains of the address check exist: the first, the second.
     spoof: (bool, bool),
     /// The attachment's chain of iptables exists: IPv4, IPv6.
-    pub(super) iptables: (bool, bool),
+    pub(super) iptables: [bool; 2],
 }
 
 /// Looks, in one send.
@@ -37,14 +37,14 @@ pub(super) fn find(nft: &mut Nft, owner: &Owner) -> Result<Found, KernelError> {
         Question::Chain(NAT6, &masquerade),
     ])?;
     let there = |at: usize| view.answers.get(at).is_some_and(|answer| *answer != Answer::Absent);
-    Ok(Found { masquerade: there(0), spoof: (there(1), there(2)), iptables: (there(3), there(4)) })
+    Ok(Found { masquerade: there(0), spoof: (there(1), there(2)), iptables: [there(3), there(4)] })
 }
 
 /// Whether the nf_tables variant of iptables has a table `nat`, in which anything may be: IPv4, IPv6.
-pub(super) fn iptables_tables(nft: &mut Nft) -> Result<(bool, bool), KernelError> {
+pub(super) fn iptables_tables(nft: &mut Nft) -> Result<[bool; 2], KernelError> {
     let view = nft.ask(&[Question::Table(NAT4), Question::Table(NAT6)])?;
     let there = |at: usize| view.answers.get(at).is_some_and(|answer| *answer != Answer::Absent);
-    Ok((there(0), there(1)))
+    Ok([there(0), there(1)])
 }
 
 /// Removes the attachment's masquerading rules and address check.

@@ -82,7 +82,7 @@ impl Part {
 pub(super) struct Payload {
     /// `NFT_PAYLOAD_*_HEADER`: 0 link, 1 network, 2 transport.
     base: u32,
-    offset: u32,
+    pub(super) offset: u32,
     pub(super) length: u32,
 }
 
@@ -130,6 +130,8 @@ pub(super) enum Expression {
     Counter,
     /// A match of iptables: name, revision, its structure as the kernel takes it.
     Match(&'static str, u32, Vec<u8>),
+    /// A target of iptables: the same.
+    Target(&'static str, u32, Vec<u8>),
     /// Another destination: the address in the first register, the port behind it.
     Redirect {
         v6: bool,
@@ -151,6 +153,7 @@ impl Expression {
             Self::Masquerade => "masq",
             Self::Counter => "counter",
             Self::Match(..) => "match",
+            Self::Target(..) => "target",
             Self::Redirect { .. } => "nat",
         }
     }
@@ -222,7 +225,7 @@ impl Expression {
                 data.attribute(1, &0u64.to_be_bytes());
                 data.attribute(2, &0u64.to_be_bytes());
             }
-            Self::Match(name, revision, structure) => {
+            Self::Match(name, revision, structure) | Self::Target(name, revision, structure) => {
                 data.text(1, name);
                 data.be32(2, *revision);
                 data.attribute(3, structure);

@@ -6,6 +6,7 @@
 //! ask first, and send the number of the generation that they saw along: when another writer was faster, the kernel
 //! turns the transaction away at the door, for free ([`Failure::Stale`]).
 
+mod compat;
 mod expression;
 mod object;
 mod read;
@@ -15,6 +16,7 @@ mod step;
 
 use cnm::KernelError;
 
+pub(crate) use compat::Listed;
 pub(crate) use expression::Part;
 pub(crate) use object::{Family, Hook, Table, Verdict};
 pub(crate) use read::{ChainState, ListedChain, ListedRule};
@@ -23,6 +25,7 @@ pub(crate) use set::{Element, Field, Key, Keys, Set, Value};
 pub(crate) use step::Step;
 
 use crate::netlink::{self, Batch, Netlink, Refusal, flags};
+use crate::xtables;
 
 /// `NFNL_SUBSYS_NFTABLES`.
 const SUBSYSTEM: u16 = 10;
@@ -269,17 +272,48 @@ impl Nft {
 
     /// The rules of one chain, by a dump; none when it does not exist.
     pub(crate) fn rules(&mut self, table: Table, chain: &str) -> Result<Vec<ListedRule>, KernelError> {
-        let fill = |batch: &mut Batch| {
-            batch.message(Kind::GetRule.number(), flags::DUMP, &header(table.family.number(), 0));
-            batch.text(1, table.name);
-            batch.text(2, chain);
-        };
         let each = |found: &mut Vec<ListedRule>, message: netlink::Message<'_>| {
             // Kernels before 5.9 know no filter when they are asked for a base chain.
             found.extend(read::rule(&message).filter(|rule| rule.table == table.name && rule.chain == chain));
         };
-        absent_is_empty(self.socket.dump(fill, each))
-            .map_err(|refusal| refused(format!("list chain {chain} of {table}"), refusal))
+        self.list_rules(table, Some(chain), each)
+    }
+
+    /// The rules of one chain of iptables, or of all chains, by a dump: those that `keep` wants, and of these, if there are
+    /// such, only what leads `to` some chains; none when there is no such chain.
+    pub(crate) fn rules_of_iptables(
+        &mut self,
+        table: Table,
+        chain: Option<&str>,
+        to: &[&str],
+        keep: &dyn Fn(&xtables::Rule) -> bool,
+    ) -> Result<Vec<Listed>, KernelError> {
+        let each = |found: &mut Vec<Listed>, message: netlink::Message<'_>| {
+            found.extend(compat::rule(&message, table, chain, to).filter(|listed| keep(&listed.rule)));
+        };
+        self.list_rules(table, chain, each)
+    }
+
+    fn list_rules<T>(
+        &mut self,
+        table: Table,
+        chain: Option<&str>,
+        each: impl FnMut(&mut Vec<T>, netlink::Message<'_>),
+    ) -> Result<Vec<T>, KernelError> {
+        let fill = |batch: &mut Batch| {
+            batch.message(Kind::GetRule.number(), flags::DUMP, &header(table.family.number(), 0));
+            batch.text(1, table.name);
+            if let Some(chain) = chain {
+                batch.text(2, chain);
+            }
+        };
+        let what = |refusal| {
+            refused(
+                format!("list {} of {table}", chain.map_or("the rules".into(), |name| format!("chain {name}"))),
+                refusal,
+            )
+        };
+        absent_is_empty(self.socket.dump(fill, each)).map_err(what)
     }
 
     /// The chains of every family and table that hang on a hook, by a dump.

@@ -163,10 +163,12 @@ pub(crate) fn read_comment(mut data: &[u8]) -> String {
 }
 
 impl Table {
-    /// The attributes of `NFT_MSG_NEWTABLE`.
+    /// The attributes of `NFT_MSG_NEWTABLE`. An empty comment is none.
     pub(super) fn write(self, batch: &mut Batch, comment: &str) {
         batch.text(1, self.name);
-        batch.attribute(6, &comment_data(0, comment));
+        if !comment.is_empty() {
+            batch.attribute(6, &comment_data(0, comment));
+        }
     }
 }
 

@@ -48,7 +48,7 @@ impl ListedRule {
     }
 }
 
-fn be32(value: &[u8]) -> u32 {
+pub(super) fn be32(value: &[u8]) -> u32 {
     value.get(..4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes)
 }
 
@@ -106,7 +106,7 @@ pub(super) fn rule(message: &Message<'_>) -> Option<ListedRule> {
 }
 
 /// The names and data of a rule's expressions.
-fn expressions(rule: Attributes<'_>) -> impl Iterator<Item = (&[u8], Attributes<'_>)> {
+pub(super) fn expressions(rule: Attributes<'_>) -> impl Iterator<Item = (&[u8], Attributes<'_>)> {
     Attributes::inside(rule.find(4).unwrap_or_default()).map(|(_, expression)| {
         let inside = Attributes::inside(expression);
         (inside.find(1).unwrap_or_default(), Attributes::inside(inside.find(2).unwrap_or_default()))
@@ -114,7 +114,7 @@ fn expressions(rule: Attributes<'_>) -> impl Iterator<Item = (&[u8], Attributes<
 }
 
 /// The verdict in `NFTA_DATA_VERDICT`, inside the attribute 2 of an immediate expression or an element.
-fn verdict(data: Attributes<'_>) -> Option<Verdict> {
+pub(super) fn verdict(data: Attributes<'_>) -> Option<Verdict> {
     let verdict = Attributes::inside(Attributes::inside(data.find(2)?).find(2)?);
     Verdict::read(verdict.find(1).map(be32)?.cast_signed(), verdict.find(2).map(read_text))
 }

@@ -21,12 +21,19 @@ pub(crate) struct Rule {
     expressions: Vec<Expression>,
     /// At most 128 bytes; empty is none.
     comment: String,
+    /// The transport protocol that iptables' matches and targets are told.
+    protocol: Option<u8>,
 }
 
 impl Rule {
-    fn then(mut self, expressions: impl IntoIterator<Item = Expression>) -> Self {
+    pub(super) fn then(mut self, expressions: impl IntoIterator<Item = Expression>) -> Self {
         self.expressions.extend(expressions);
         self
+    }
+
+    /// Of packets of one transport protocol, where the table is iptables'.
+    pub(super) fn of_protocol(self, number: u8) -> Self {
+        Self { protocol: Some(number), ..self }
     }
 
     /// With a comment that nft(8) shows.
@@ -100,27 +107,27 @@ impl Rule {
     /// `ip daddr <net>` or `ip6 daddr <net>`.
     pub(crate) fn to(self, net: IpNet) -> Self {
         let v6 = net.addr().is_ipv6();
-        self.family(v6).within(Payload::destination(v6), net)
+        self.family(v6).within(Payload::destination(v6), net, false)
     }
 
     /// `ip daddr <net>` or `ip6 daddr <net>` in a table of that family alone.
     pub(crate) fn plainly_to(self, net: IpNet) -> Self {
-        self.within(Payload::destination(net.addr().is_ipv6()), net)
+        self.within(Payload::destination(net.addr().is_ipv6()), net, false)
     }
 
     /// `ip saddr <net>` or `ip6 saddr <net>`.
     pub(crate) fn from(self, net: IpNet) -> Self {
         let v6 = net.addr().is_ipv6();
-        self.family(v6).within(Payload::source(v6), net)
+        self.family(v6).within(Payload::source(v6), net, false)
     }
 
     /// `ip saddr <net>` or `ip6 saddr <net>` in a table of that family alone.
     pub(crate) fn plainly_from(self, net: IpNet) -> Self {
-        self.within(Payload::source(net.addr().is_ipv6()), net)
+        self.within(Payload::source(net.addr().is_ipv6()), net, false)
     }
 
-    /// An address of the header is in a net.
-    fn within(self, mut payload: Payload, net: IpNet) -> Self {
+    /// An address of the header is in a net, or is not.
+    pub(super) fn within(self, mut payload: Payload, net: IpNet, not: bool) -> Self {
         let (address, mask) = match net.trunc() {
             IpNet::V4(net) => (net.addr().octets().to_vec(), net.netmask().octets().to_vec()),
             IpNet::V6(net) => (net.addr().octets().to_vec(), net.netmask().octets().to_vec()),
@@ -131,15 +138,16 @@ impl Rule {
         }
         // What ends at a byte needs no mask: fewer bytes are loaded, as nft(8) does it.
         let bytes = length.div_ceil(8);
+        let compare = if not { Expression::Differs } else { Expression::Equals };
         let mut expressions = Vec::with_capacity(3);
         if length.is_multiple_of(8) {
             payload.length = u32::try_from(bytes).unwrap_or(payload.length);
             expressions.push(Expression::Payload(payload, FIRST));
-            expressions.push(Expression::Equals(address[..bytes].to_vec()));
+            expressions.push(compare(address[..bytes].to_vec()));
         } else {
             expressions.push(Expression::Payload(payload, FIRST));
             expressions.push(Expression::Mask(mask));
-            expressions.push(Expression::Equals(address));
+            expressions.push(compare(address));
         }
         self.then(expressions)
     }
@@ -253,6 +261,13 @@ impl Rule {
                 });
             }
         });
+        if let Some(number) = self.protocol {
+            // `NFTA_RULE_COMPAT`: the protocol, and that it is not turned over.
+            batch.nest(5, |compat| {
+                compat.be32(1, number.into());
+                compat.be32(2, 0);
+            });
+        }
         if !self.comment.is_empty() {
             batch.attribute(7, &comment_data(0, &self.comment));
         }

@@ -27,6 +27,8 @@ pub(crate) enum Step {
     DropElement(Element),
     /// A chain with its rules. Refused (`EBUSY`) while an element or another chain's rule leads to it.
     DropChain(Table, String),
+    /// All rules of a chain.
+    FlushChain(Table, String),
     /// A rule by its handle.
     DropRule(Table, String, u64),
 }
@@ -78,6 +80,11 @@ impl Step {
                 batch.text(1, table.name);
                 batch.text(3, name);
             }
+            Self::FlushChain(table, chain) => {
+                batch.message(Kind::DelRule.number(), 0, &header(table.family.number(), 0));
+                batch.text(1, table.name);
+                batch.text(2, chain);
+            }
             Self::DropRule(table, chain, handle) => {
                 batch.message(Kind::DelRule.number(), 0, &header(table.family.number(), 0));
                 batch.text(1, table.name);
@@ -101,6 +108,7 @@ impl Step {
             Self::AddElement(element) => format!("add element {element} to {}", element.set),
             Self::DropElement(element) => format!("delete element {element} from {}", element.set),
             Self::DropChain(table, name) => format!("delete chain {name} of {table}"),
+            Self::FlushChain(table, chain) => format!("empty chain {chain} of {table}"),
             Self::DropRule(table, chain, handle) => format!("delete rule {handle} from chain {chain} of {table}"),
         }
     }

@@ -1,9 +1,9 @@
-//! Masquerading by iptables, in both variants of its programs.
+//! Masquerading by iptables, in both of its variants and in every way to them.
 
 use cnm::{Backend, Firewall, Intent, Owner};
 use kernel::HostFirewall;
 
-use crate::world::{alone, masquerade, owner, run};
+use crate::world::{alone, masquerade, owner, run, use_variant};
 
 const CHAIN: &str = "CNI-6fa081a84f4feb16e3c81d3f";
 
@@ -17,18 +17,14 @@ fn saved() -> String {
     save("iptables-save") + &save("ip6tables-save")
 }
 
-/// Makes the plain names those of the legacy programs, as `update-alternatives` would, in this namespace only.
-fn use_legacy() {
-    run("mount --bind /usr/sbin/xtables-legacy-multi /usr/sbin/xtables-nft-multi");
-    assert!(run("iptables --version").contains("legacy"));
-}
-
-fn both_variants(test: fn()) {
-    alone(test);
-    alone(move || {
-        use_legacy();
-        test();
-    });
+/// By netlink, by getsockopt(2) and a program, and by programs alone.
+fn all_ways(test: fn()) {
+    for variant in ["nft", "legacy", "wrapped"] {
+        alone(move || {
+            use_variant(variant);
+            test();
+        });
+    }
 }
 
 fn intents(last: u8) -> Vec<Intent> {
@@ -41,7 +37,7 @@ fn intents(last: u8) -> Vec<Intent> {
 
 #[test]
 fn rules_are_made_once_and_leave_nothing() {
-    both_variants(|| {
+    all_ways(|| {
         let mut firewall = HostFirewall::default();
         let me = owner("c0ffee");
         firewall.install(&me, &intents(3)).unwrap();
@@ -76,7 +72,7 @@ fn rules_are_made_once_and_leave_nothing() {
 /// The name of the chain lacks the interface: two interfaces of one container on one network share it.
 #[test]
 fn a_shared_chain_serves_until_the_last() {
-    both_variants(|| {
+    all_ways(|| {
         let mut firewall = HostFirewall::default();
         let second = Owner::new("web", "c0ffee", "eth1");
         firewall.install(&owner("c0ffee"), &intents(3)).unwrap();
@@ -94,7 +90,7 @@ fn a_shared_chain_serves_until_the_last() {
 
 #[test]
 fn a_backend_that_was_switched_leaves_nothing_of_the_other() {
-    both_variants(|| {
+    all_ways(|| {
         let mut firewall = HostFirewall::default();
         let me = owner("c0ffee");
         firewall.install(&me, &intents(3)).unwrap();
@@ -111,7 +107,7 @@ fn a_backend_that_was_switched_leaves_nothing_of_the_other() {
 
 #[test]
 fn garbage_collection_by_container() {
-    both_variants(|| {
+    all_ways(|| {
         let mut firewall = HostFirewall::default();
         for (at, container) in ["a", "b", "c"].into_iter().enumerate() {
             firewall.install(&owner(container), &intents(at as u8 + 3)).unwrap();
@@ -128,7 +124,7 @@ fn garbage_collection_by_container() {
 /// Somebody else's lock is waited for, then named.
 #[test]
 fn sixteen_at_once_by_iptables() {
-    both_variants(|| {
+    all_ways(|| {
         let threads: Vec<_> = (0..16u8)
             .map(|number| {
                 std::thread::spawn(move || {
@@ -149,24 +145,33 @@ fn sixteen_at_once_by_iptables() {
     });
 }
 
-/// The programs are replaced by one that always fails: only who has a chain is told so.
+/// The programs are replaced by one that always fails. Only the legacy variant needs one, and only who has a chain is
+/// told so.
 #[test]
-fn no_child_is_started_for_who_has_no_chain() {
-    for legacy in [false, true] {
+fn no_child_is_started_where_none_is_needed() {
+    for variant in ["nft", "legacy"] {
         alone(move || {
-            if legacy {
-                use_legacy();
-            }
+            use_variant(variant);
             let mut firewall = HostFirewall::default();
             firewall.install(&owner("c0ffee"), &intents(3)).unwrap();
-            run("mount --bind /bin/false /usr/sbin/xtables-legacy-multi");
-            run("umount /usr/sbin/xtables-nft-multi 2>/dev/null; mount --bind /bin/false /usr/sbin/xtables-nft-multi");
+            for program in ["xtables-legacy-multi", "xtables-nft-multi"] {
+                run(&format!("mount --bind /bin/false /usr/sbin/{program}"));
+            }
             firewall.remove(&owner("other"), Some(&intents(4))).unwrap();
             firewall.remove(&owner("other"), None).unwrap();
-            let error = firewall.remove(&owner("c0ffee"), Some(&intents(3))).unwrap_err().to_string();
-            let program = if legacy { "iptables-legacy-save" } else { "iptables-nft-save" };
-            assert!(error.starts_with("run ") && error.contains(program) && error.contains("exit status 1"), "{error}");
-            assert!(error.contains("ip6tables"), "both families are tried: {error}");
+            assert_eq!(firewall.drift(&owner("c0ffee"), &intents(3)).unwrap(), Vec::<String>::new());
+            let removed = firewall.remove(&owner("c0ffee"), Some(&intents(3))).map_err(|error| error.to_string());
+            if variant == "nft" {
+                assert_eq!(removed, Ok(()));
+                firewall.install(&owner("other"), &intents(4)).unwrap();
+                firewall.remove(&owner("other"), None).unwrap();
+                run("umount /usr/sbin/xtables-nft-multi");
+                assert_eq!(saved(), "");
+            } else {
+                let error = removed.unwrap_err();
+                assert!(error.starts_with("run ") && error.contains("exit status 1"), "{error}");
+                assert!(error.contains("ip6tables-legacy-"), "both families are tried: {error}");
+            }
         });
     }
 }

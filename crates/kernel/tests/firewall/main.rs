@@ -4,6 +4,7 @@
 mod world;
 
 mod apart;
+mod company;
 mod disorder;
 mod forwarding;
 mod iptables;

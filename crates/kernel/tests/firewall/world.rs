@@ -88,6 +88,27 @@ pub(crate) fn topology() -> String {
     name
 }
 
+/// Makes the plain names of iptables those of another variant, as `update-alternatives` would, in this namespace only:
+/// `nft`, `legacy`, or `wrapped`, programs of somebody else's around the first.
+pub(crate) fn use_variant(variant: &str) {
+    run("mkdir -p /run/alternatives && cp -a /etc/alternatives/. /run/alternatives");
+    for family in ["iptables", "ip6tables"] {
+        for action in ["", "-save", "-restore"] {
+            let mut program = format!("/usr/sbin/{family}-{variant}{action}");
+            if variant == "wrapped" {
+                program = format!("/run/wrapped-{family}{action}");
+                run(&format!(
+                    "printf '#!/bin/sh\nexec {family}-nft{action} \"$@\"\n' > {program} && chmod +x {program}"
+                ));
+            }
+            run(&format!("ln -sf {program} /run/alternatives/{family}{action}"));
+        }
+    }
+    run("mount --bind /run/alternatives /etc/alternatives");
+    let expected = if variant == "legacy" { "legacy" } else { "nf_tables" };
+    assert!(run("iptables --version").contains(expected));
+}
+
 /// Whether at least one of two pings from a namespace is answered within a second.
 pub(crate) fn pings(namespace: &str, to: &str) -> bool {
     attempt(&format!("ip netns exec {namespace} ping -c2 -i0.2 -W1 {to}")).is_ok()

@@ -31,7 +31,7 @@ fn attachments_of_the_reference_are_detached_by_ours() {
         for backend in ["", "iptables", "nftables"] {
             let host = Host::new();
             if legacy {
-                host.run("mount --bind /usr/sbin/xtables-legacy-multi /usr/sbin/xtables-nft-multi");
+                host.uses_legacy_iptables();
             }
             let conf = Conf::new("firewall", "web").with("ingressPolicy", "same-bridge");
             // The reference takes an unknown backend for none.

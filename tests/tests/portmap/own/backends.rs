@@ -11,12 +11,21 @@ fn by_iptables(conf: Conf) -> Conf {
 
 #[test]
 fn iptables_answers() {
-    traffic::ports_answer(false, &by_iptables);
+    traffic::ports_answer(&Host::new(), false, &by_iptables);
 }
 
 #[test]
 fn iptables_answers_where_bridged_frames_are_filtered() {
-    traffic::ports_answer(true, &by_iptables);
+    traffic::ports_answer(&Host::new(), true, &by_iptables);
+}
+
+#[test]
+fn the_legacy_iptables_answers() {
+    let host = Host::new();
+    host.uses_legacy_iptables();
+    traffic::ports_answer(&host, false, &by_iptables);
+    assert!(host.run("iptables-legacy-save -t nat").contains("CNI-HOSTPORT-DNAT"));
+    assert!(!host.ruleset().objects.keys().any(|key| key.contains("CNI-")), "{:?}", host.ruleset());
 }
 
 #[test]

@@ -17,6 +17,13 @@ fn previous(sandbox: &Sandbox, bridge: &str, number: u8) -> Value {
 /// A host that has published before, and a container with the same ports on another network.
 fn ordeal(backend: &str) -> Ordeal {
     let host = Host::new();
+    let backend = match backend {
+        "legacy iptables" => {
+            host.uses_legacy_iptables();
+            "iptables"
+        }
+        other => other,
+    };
     let ports = [mapping(8080, 80, "tcp"), mapping(53, 53, "udp")];
     let conf = portmap(&network("web", 2), &ports).version("1.1.0").with("backend", backend);
     let sandbox = host.sandbox("one");
@@ -59,6 +66,16 @@ macro_rules! shares {
             #[test]
             fn del_by_iptables_then_del() {
                 ordeal("iptables").kill_del($share, Ordeal::del);
+            }
+
+            #[test]
+            fn add_by_the_legacy_iptables_then_del() {
+                ordeal("legacy iptables").kill_add($share, Ordeal::del);
+            }
+
+            #[test]
+            fn del_by_the_legacy_iptables_then_del() {
+                ordeal("legacy iptables").kill_del($share, Ordeal::del);
             }
         }
     )*};

@@ -9,12 +9,14 @@ use cnm::{Forwarding, Ingress, Owner, OwnerTag};
 use ipnet::IpNet;
 
 use super::outpost::{ADMIN_COMMENT, ENTRY, ENTRY_COMMENT, Outpost};
-use crate::firewall::iptables::{comment_of, deleted, quote};
+use crate::firewall::iptables::deleted;
+use crate::xtables::{comment_of, quote};
 
 /// The chain that says whose addresses are accepted.
 pub(super) const OWNERS: &str = "CNM-FORWARD";
-const STAGE_1: &str = "CNI-ISOLATION-STAGE-1";
-const STAGE_2: &str = "CNI-ISOLATION-STAGE-2";
+/// The chains of the bridges' ingress policies.
+pub(super) const STAGE_1: &str = "CNI-ISOLATION-STAGE-1";
+pub(super) const STAGE_2: &str = "CNI-ISOLATION-STAGE-2";
 /// On the rules that all bridges with an ingress policy share.
 const ISOLATION_COMMENT: &str = "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)";
 
@@ -241,16 +243,17 @@ impl Saved {
         wanted.extend(addresses.iter().map(|address| accepts_redirected(address)));
         let is_wanted = |rule: &&String| wanted.contains(&bare(rule));
         rules.extend(self.rules_of(ENTRY).filter(is_wanted).map(|rule| deleted(rule)));
+        let mut bridges: Vec<&str> = gone.iter().filter_map(|(_, _, _, bridge)| *bridge).collect();
+        bridges.extend(known.iter().filter_map(|attachment| attachment.bridge()));
+        bridges.retain(|bridge| !kept.iter().any(|(_, _, _, other)| *other == Some(*bridge)));
         // Whom the reference plugin has attached has no record; it may need the policies.
-        let unknown =
+        let unknown = || {
             self.rules_of(ENTRY).filter(|rule| !is_wanted(rule) && rule.ends_with(" -j ACCEPT")).any(|rule| {
                 let address = option(rule, "-s").or_else(|| option(rule, "-d"));
                 address.is_some_and(|address| !kept.iter().any(|(_, _, other, _)| *other == address))
-            });
-        if !unknown {
-            let mut bridges: Vec<&str> = gone.iter().filter_map(|(_, _, _, bridge)| *bridge).collect();
-            bridges.extend(known.iter().filter_map(|attachment| attachment.bridge()));
-            bridges.retain(|bridge| !kept.iter().any(|(_, _, _, other)| *other == Some(*bridge)));
+            })
+        };
+        if !bridges.is_empty() && !unknown() {
             let concerns = |rule: &&String| {
                 option(rule, "-i").or_else(|| option(rule, "-o")).is_some_and(|device| bridges.contains(&device))
             };

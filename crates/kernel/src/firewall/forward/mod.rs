@@ -13,8 +13,8 @@ use cnm::{Backend, Firewall, Forwarding, Gatekeeper, Intent, KernelError, Owner,
 use ipnet::IpNet;
 
 use self::outpost::Outpost;
-use self::tables::Suspects;
 use super::lower::Wishes;
+use super::programs::Suspects;
 use super::scheme::{Chain, FIREWALL_MEMBERS, FIREWALL_OWNERS, SHARED, ZONED4, ZONED6};
 use super::{HostFirewall, legacy, ruleset, together};
 use crate::netns::OWN;
@@ -108,7 +108,12 @@ impl HostFirewall {
     }
 
     /// ADD, after nf_tables has its part: who accepts is known before it is accepted.
-    pub(super) fn start_forwarding(owner: &Owner, intents: &[Intent], wishes: &Wishes) -> Result<(), KernelError> {
+    pub(super) fn start_forwarding(
+        &mut self,
+        owner: &Owner,
+        intents: &[Intent],
+        wishes: &Wishes,
+    ) -> Result<(), KernelError> {
         if let Some(admin) = &wishes.admin {
             let lacking = lacking(&outposts(&wishes.chains));
             if !lacking.is_empty() {
@@ -117,7 +122,7 @@ impl HostFirewall {
         }
         for forwarding in forwardings(intents) {
             match forwarding.gatekeeper {
-                Gatekeeper::Iptables => tables::install(owner, forwarding)?,
+                Gatekeeper::Iptables => tables::install(self.nft()?, owner, forwarding)?,
                 Gatekeeper::Firewalld => firewalld::admit(&forwarding.zone, &forwarding.addresses)?,
                 Gatekeeper::Auto | Gatekeeper::Nftables => {}
             }
@@ -192,7 +197,8 @@ impl HostFirewall {
             return Ok(());
         }
         let _alone = alone()?;
-        let mut errors = tables::remove(*suspects, owner, known, doomed);
+        let nft = self.nft().ok().flatten();
+        let mut errors = tables::remove(nft, *suspects, owner, known, doomed);
         if *responsible || zoned {
             errors.extend(self.leave_zones(departure).err());
         }
@@ -276,15 +282,18 @@ impl HostFirewall {
                 if !firewalld::drift(&forwarding.zone, &forwarding.addresses)?.is_empty() {
                     return Ok(false);
                 }
-            } else if !tables::made_by_reference(self.suspects(&answers, &[forwarding])?, forwarding)? {
-                return Ok(false);
+            } else {
+                let suspects = self.suspects(&answers, &[forwarding])?;
+                if !tables::made_by_reference(self.nft()?, suspects, forwarding)? {
+                    return Ok(false);
+                }
             }
         }
         Ok(true)
     }
 
     /// What is missing beside nf_tables' part.
-    pub(super) fn forwarding_drift(intents: &[Intent], wishes: &Wishes) -> Result<Vec<String>, KernelError> {
+    pub(super) fn forwarding_drift(&mut self, intents: &[Intent], wishes: &Wishes) -> Result<Vec<String>, KernelError> {
         let mut drift = Vec::new();
         for Outpost { name, subnet, .. } in lacking(&outposts(&wishes.chains)) {
             drift.push(format!(
@@ -293,7 +302,7 @@ impl HostFirewall {
         }
         for forwarding in forwardings(intents) {
             match forwarding.gatekeeper {
-                Gatekeeper::Iptables => drift.extend(tables::drift(forwarding)?),
+                Gatekeeper::Iptables => drift.extend(tables::drift(self.nft()?, forwarding)?),
                 Gatekeeper::Firewalld => drift.extend(firewalld::drift(&forwarding.zone, &forwarding.addresses)?),
                 Gatekeeper::Auto | Gatekeeper::Nftables => {}
             }

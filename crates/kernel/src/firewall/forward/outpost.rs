@@ -13,7 +13,7 @@ use crate::nft::{Answer, ChainState, Family, ListedRule, Nft, Question, Rule, St
 pub(in super::super) const FILTER4: Table = Table { family: Family::Ipv4, name: "filter" };
 pub(in super::super) const FILTER6: Table = Table { family: Family::Ipv6, name: "filter" };
 /// The host's own chain.
-const FORWARD: &str = "FORWARD";
+pub(in super::super) const FORWARD: &str = "FORWARD";
 /// The reference plugin's chain, and the comments on the rules that lead there and on to the administrator's.
 pub(in super::super) const ENTRY: &str = "CNI-FORWARD";
 pub(in super::super) const ENTRY_COMMENT: &str = "CNI firewall plugin rules";

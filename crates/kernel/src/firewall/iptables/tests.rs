@@ -12,18 +12,18 @@ fn owner() -> Owner {
     Owner::new("web", "c0ffee", "eth0")
 }
 
-/// What iptables-save prints after `script` was loaded into an empty table.
-fn saved(script: &str) -> String {
-    script.replace("-N ", ":").replace(&format!(":{CHAIN}\n"), &format!(":{CHAIN} - [0:0]\n"))
+/// The script that makes rules where there are none. It is also what iptables-save prints then.
+fn create(rules: &Rules) -> String {
+    rules.complete(&Found::default())
 }
 
 #[test]
 fn accepts_come_before_masquerade() {
-    let script = Rules::new(&owner(), &nets(&["10.1.2.3/24", "10.9.0.3/16", "10.1.2.4/24"])).create();
+    let script = create(&Rules::new(&owner(), &nets(&["10.1.2.3/24", "10.9.0.3/16", "10.1.2.4/24"])));
     let comment = "-m comment --comment \"name: \\\"web\\\" id: \\\"c0ffee\\\"\"";
     let expected = [
         "*nat".into(),
-        format!("-N {CHAIN}"),
+        format!(":{CHAIN} - [0:0]"),
         format!("-A {CHAIN} -d 10.1.2.0/24 {comment} -j ACCEPT"),
         format!("-A {CHAIN} -d 10.9.0.0/16 {comment} -j ACCEPT"),
         format!("-A {CHAIN} ! -d 224.0.0.0/4 {comment} -j MASQUERADE"),
@@ -33,13 +33,13 @@ fn accepts_come_before_masquerade() {
         "COMMIT\n".into(),
     ];
     assert_eq!(script, expected.join("\n"));
-    let six = Rules::new(&owner(), &nets(&["fd00::3/64"])).create();
+    let six = create(&Rules::new(&owner(), &nets(&["fd00::3/64"])));
     assert!(six.contains("! -d ff00::/8 ") && six.contains("-s fd00::3/128 "), "{six}");
 }
 
 #[test]
 fn completing_keeps_what_another_interface_needs() {
-    let there = Found::read(&saved(&Rules::new(&owner(), &nets(&["10.1.2.3/24"])).create()), CHAIN);
+    let there = Found::read(&create(&Rules::new(&owner(), &nets(&["10.1.2.3/24"]))), CHAIN);
     assert!(there.exists);
     let mine = Rules::new(&owner(), &nets(&["10.9.0.3/16"]));
     let script = mine.complete(&there);
@@ -47,7 +47,7 @@ fn completing_keeps_what_another_interface_needs() {
     assert_eq!(script.matches("-j ACCEPT").count(), 2, "{script}");
     assert_eq!(script.matches("-j MASQUERADE").count(), 1, "{script}");
     assert_eq!(script.matches("-A POSTROUTING").count(), 1, "{script}");
-    let again = Found::read(&saved(&script), CHAIN);
+    let again = Found::read(&script, CHAIN);
     assert_eq!(mine.missing(&again), Vec::<String>::new());
     assert_eq!(mine.missing(&there).len(), 2);
 }
@@ -55,7 +55,7 @@ fn completing_keeps_what_another_interface_needs() {
 #[test]
 fn removing_leaves_what_another_interface_needs() {
     let first = nets(&["10.1.2.3/24"]);
-    let both = saved(&Rules::new(&owner(), &nets(&["10.1.2.3/24", "10.9.0.3/16"])).create());
+    let both = create(&Rules::new(&owner(), &nets(&["10.1.2.3/24", "10.9.0.3/16"])));
     let there = Found::read(&both, CHAIN);
     let script = there.delete(CHAIN, Some(&first)).unwrap();
     assert!(script.contains("-D POSTROUTING -s 10.1.2.3/32 ") && !script.contains("-X "), "{script}");
@@ -77,8 +77,8 @@ fn the_old_form_of_the_reference_is_recognised() {
 
 #[test]
 fn attachments_are_read_from_comments() {
-    let mut text = saved(&Rules::new(&owner(), &nets(&["10.1.2.3/24"])).create());
-    text.push_str(&saved(&Rules::new(&Owner::new("other", "x", "eth0"), &nets(&["10.1.2.4/24"])).create()));
+    let mut text = create(&Rules::new(&owner(), &nets(&["10.1.2.3/24"])));
+    text.push_str(&create(&Rules::new(&Owner::new("other", "x", "eth0"), &nets(&["10.1.2.4/24"]))));
     text.push_str("-A POSTROUTING -m comment --comment \"name: \\\"web\\\" id: \\\"forged\\\"\" -j ACCEPT\n");
     assert_eq!(attachments(&text, "web"), [("c0ffee".to_owned(), CHAIN.to_owned())]);
 }

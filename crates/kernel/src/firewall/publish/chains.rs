@@ -9,12 +9,17 @@ use std::net::{IpAddr, SocketAddr};
 use cnm::{Hairpin, KernelError, Owner, Protocol, Publication, PublishedPort, SetMark};
 
 use super::flows::Redirection;
-use crate::firewall::iptables::{comment_of, deleted, quote};
+use crate::firewall::iptables::deleted;
+use crate::xtables::{comment_of, quote};
 
 /// Where all published ports are listed.
 pub(super) const ENTRY: &str = "CNI-HOSTPORT-DNAT";
-const SET_MARK: &str = "CNI-HOSTPORT-SETMARK";
-const MASQUERADE: &str = "CNI-HOSTPORT-MASQ";
+/// Which marks packets for that.
+pub(super) const SET_MARK: &str = "CNI-HOSTPORT-SETMARK";
+/// Where marked packets are masqueraded.
+pub(super) const MASQUERADE: &str = "CNI-HOSTPORT-MASQ";
+/// Where versions of the reference before 0.7 listed them once more.
+pub(super) const OLD_ENTRY: &str = "CNI-HOSTPORT-SNAT";
 /// On the rules of table `raw`.
 const GUARD: &str = "CNI portfwd loopback addresses do not come by wire";
 /// The most ports that the match `multiport` takes.
@@ -28,6 +33,11 @@ const ENOENT: i32 = 2;
 /// The chain of an attachment's ports. The interface is not in it.
 pub(super) fn chain_of(owner: &Owner) -> String {
     format!("CNI-DN-{}", digits(owner))
+}
+
+/// What versions of the reference before 0.7 made beside it.
+pub(super) fn old_chain_of(owner: &Owner) -> String {
+    format!("CNI-SN-{}", digits(owner))
 }
 
 fn digits(owner: &Owner) -> String {
@@ -121,8 +131,7 @@ impl Saved {
     /// Takes away a chain and what leads to it, by name alone; `None` when there is nothing.
     pub(super) fn remove(&self, owner: &Owner) -> Option<String> {
         let mut lines = Vec::new();
-        // The second one is what versions of the reference before 0.7 made.
-        for chain in [chain_of(owner), format!("CNI-SN-{}", digits(owner))] {
+        for chain in [chain_of(owner), old_chain_of(owner)] {
             lines.extend(self.leading_to(&chain).map(|rule| deleted(rule)));
             if self.has_chain(&chain) {
                 lines.extend([format!("-F {chain}"), format!("-X {chain}")]);

@@ -11,11 +11,11 @@ mod scheme;
 
 use cnm::{Backend, Intent, KernelError, Owner, OwnerTag, Publication};
 
+use super::programs::Suspects;
 use super::reference::iptables_tables;
 use super::{HostFirewall, legacy, together};
 use crate::nft::Nft;
 use flows::Redirection;
-use programs::Suspects;
 
 /// What a backend is to publish.
 fn publications(intents: &[Intent], backend: Backend) -> impl Iterator<Item = &Publication> {
@@ -54,7 +54,7 @@ impl HostFirewall {
             flows::arrived(&own, &all)?;
         }
         for publication in publications(intents, Backend::Iptables) {
-            let mut all = programs::install(owner, publication)?;
+            let mut all = programs::install(self.nft()?, owner, publication)?;
             let own: Vec<Redirection> = Redirection::of(publication).collect();
             all.extend(own.iter().cloned());
             flows::arrived(&own, &all)?;
@@ -85,7 +85,8 @@ impl HostFirewall {
         }
         let chain = chains::chain_of(owner);
         suspects.legacy = [false, true].map(|v6| legacy::has_chain(v6, "nat", &chain));
-        errors.extend(programs::remove(owner, suspects, &mut gone));
+        let nft = self.nft().ok().flatten();
+        errors.extend(programs::remove(nft, owner, suspects, &mut gone));
         errors.extend(flows::left(&gone).err());
         together(errors)
     }
@@ -107,14 +108,15 @@ impl HostFirewall {
                     Err(error) => errors.push(error),
                 }
                 match iptables_tables(nft) {
-                    Ok((v4, v6)) => suspects.nft = [v4, v6],
+                    Ok(there) => suspects.nft = there,
                     Err(error) => errors.push(error),
                 }
             }
             Ok(None) => {}
             Err(error) => errors.push(error),
         }
-        errors.extend(programs::collect(network, keep_container, suspects, &mut gone));
+        let nft = self.nft().ok().flatten();
+        errors.extend(programs::collect(nft, network, keep_container, suspects, &mut gone));
         errors.extend(flows::left(&gone).err());
         together(errors)
     }
@@ -132,7 +134,7 @@ impl HostFirewall {
             }
         }
         for publication in publications(intents, Backend::Iptables) {
-            drift.extend(programs::drift(owner, publication)?);
+            drift.extend(programs::drift(self.nft()?, owner, publication)?);
         }
         Ok(drift)
     }
