@@ -42,6 +42,10 @@ pub(crate) static DIFFERENCES: &[Known] = &[
     known("keep_addr_on_down", "set as today's reference (1.9) does, so that addresses survive a link that goes down"),
     known("ipMasq by default, added: host iptables", "nftables is the default backend"),
     known("ipMasq by default, deleted: host iptables", "the reference leaves the empty table"),
+    known(
+        "added: host iptables: *-A CNI-FORWARD *--ctstate DNAT -j ACCEPT",
+        "connections to published ports are accepted, too, which the reference leaves to the host's policy",
+    ),
     // What is faster or more robust.
     known(
         "_queues",
