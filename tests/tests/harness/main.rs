@@ -1,5 +1,6 @@
 //! The harness itself: a test can trust what it says.
 
+mod emulated;
 mod machine;
 mod tally;
 mod vm;
