@@ -35,7 +35,7 @@ fn a_sub_interface_and_a_bridge_that_knows_vlans_speak_the_same_tags() {
 }
 
 #[test]
-fn netem_loses_what_it_is_told_to_lose() {
+fn netem_loses_and_delays_as_it_is_told() {
     needs(&[Feature::Netem]);
     let host = Host::new();
     let _outside = host.outside();
@@ -44,4 +44,9 @@ fn netem_loses_what_it_is_told_to_lose() {
     host.cannot_reach("198.51.100.2");
     host.run("tc qdisc change dev uplink root netem delay 20ms");
     host.reaches("198.51.100.2");
+    // It waits as it is told, on whatever machine: longer is always possible, shorter is not.
+    let times = host.run("ping -n -q -c 3 -i 0.2 198.51.100.2");
+    let fastest = times.lines().find_map(|line| line.strip_prefix("rtt min/avg/max/mdev = ")?.split('/').next());
+    let fastest: f64 = fastest.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{times}"));
+    assert!(fastest >= 20.0, "{times}");
 }

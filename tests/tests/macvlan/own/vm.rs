@@ -3,6 +3,7 @@
 use cnm_tests::{Conf, Feature, Host, Lan, needs};
 use serde_json::json;
 
+use super::parallel::all_at_once;
 use super::{current, links};
 use crate::lan;
 
@@ -92,6 +93,39 @@ fn a_failed_add_leaves_no_vlan() {
 }
 
 #[test]
+fn a_vlan_that_has_another_name_is_named_and_one_that_is_forgotten_goes() {
+    needs(&[Feature::VlanDevices]);
+    let host = Host::new();
+    let _lan = wire(&host);
+    host.warm_up(&tagged());
+    let one = host.sandbox("one");
+    let before = host.snapshot();
+    host.run("ip link add link eth0 name vlan10 type vlan id 10");
+    host.add(&tagged(), &one).fails_with(7, &["VLAN 10 of eth0", "its name is vlan10", "name vlan10 as master"]);
+    host.run("ip link del vlan10");
+    host.add(&tagged(), &one).succeeds();
+    host.gc(&current()).succeeds_silently();
+    host.is_again(&before);
+}
+
+/// On one VLAN, which is made by the first and goes with the last of them, whoever that is.
+#[test]
+fn many_come_and_go_at_once_on_a_vlan() {
+    needs(&[Feature::VlanDevices]);
+    let host = Host::new();
+    let lan = wire(&host);
+    let conf = tagged().without("ipam").range_set(json!([{ "subnet": crate::V4, "rangeStart": "10.1.2.100" }]));
+    host.warm_up(&conf);
+    let sandboxes = host.sandboxes(12);
+    all_at_once(&host, "ADD", &conf, &sandboxes);
+    let last = sandboxes[11].address_texts("eth0").pop().expect("an address");
+    lan.station.reaches(last.split_once('/').expect("with prefix length").0);
+    all_at_once(&host, "DEL", &conf, &sandboxes);
+    assert!(!host.has_link("eth0.10"));
+    assert!(sandboxes.iter().all(|sandbox| !sandbox.has_link("eth0")));
+}
+
+#[test]
 fn an_internal_network_leads_nowhere_and_its_parent_goes_with_it() {
     needs(&[Feature::Dummy]);
     let host = Host::new();
@@ -106,6 +140,10 @@ fn an_internal_network_leads_nowhere_and_its_parent_goes_with_it() {
     one.cannot_reach("10.1.2.20");
     lan.station.cannot_reach(second.ip());
     assert!(!one.has_route("default", "10.1.2.1"), "{:?}", one.routes());
+    let three = host.sandbox("three");
+    let large = internal().with("mtu", 9000);
+    host.add(&large, &three).fails_with(7, &["invalid MTU 9000, must be [0, master MTU(1500)]"]);
+    three.vanish();
     host.del(&internal(), &one).succeeds_silently();
     host.del(&internal(), &two).succeeds_silently();
     host.is_again(&before);
