@@ -1,4 +1,4 @@
-//! SIGKILL at every system call of ADD and DEL. It must not know what the plugin does between them.
+//! SIGKILL at every system call of ADD and DEL, or at every change of the network. It must not know what the plugin does between them.
 
 use serde_json::Value;
 
@@ -102,10 +102,50 @@ impl Ordeal {
         outcome.succeeds();
         mend(self);
         well(self).expect("well after what was not killed");
-        let all = places.crashes();
-        let mine: Vec<&Crash> = all.iter().skip(share).step_by(SHARES).collect();
+        let mine: Vec<Crash> = places.crashes().into_iter().skip(share).step_by(SHARES).collect();
+        self.die_at(&mine, 9, prepare, call, mend, well);
+    }
+
+    /// Kills ADD where it would send a change of the network to the kernel, and nowhere else ([`Crash::before_changes`]). For
+    /// machines on which everything takes long: there are so few such places that nothing is divided, and after each
+    /// death only the links are compared, all of the state after the last.
+    ///
+    /// # Panics
+    /// With what is left.
+    #[track_caller]
+    pub fn kill_add_between_changes(&self, mend: impl Fn(&Self)) {
+        let before = self.links();
+        let (places, outcome) = Crash::before_changes(self.calling("ADD"));
+        outcome.succeeds();
+        mend(self);
+        self.is_as_before().expect("well after what was not killed");
+        let well = |scene: &Self| {
+            let now = scene.links();
+            if now == before { Ok(()) } else { Err(format!("the links are {now:?}, not {before:?}")) }
+        };
+        self.die_at(&places, 4, |_| {}, |scene| scene.calling("ADD"), mend, well);
+        self.is_as_before().expect("well after all deaths");
+    }
+
+    /// The names of the host's links and of those in the sandbox.
+    #[track_caller]
+    fn links(&self) -> Vec<String> {
+        self.host.links().into_iter().chain(self.sandbox.links()).map(|link| link.name).collect()
+    }
+
+    /// Kills a call at these places, of which at least so many must kill.
+    #[track_caller]
+    fn die_at<'a>(
+        &'a self,
+        mine: &[Crash],
+        least: usize,
+        prepare: impl Fn(&Self),
+        call: impl Fn(&'a Self) -> Call<'a>,
+        mend: impl Fn(&Self),
+        well: impl Fn(&Self) -> Result<(), String>,
+    ) {
         let mut survived = Vec::new();
-        for place in &mine {
+        for place in mine {
             prepare(self);
             let died = place.strike(call(self));
             mend(self);
@@ -118,7 +158,7 @@ impl Ordeal {
         }
         // Not every run makes as many system calls as the one that was counted: that one may have rebuilt a cache.
         let died = mine.len() - survived.len();
-        assert!(died > 8 && died * 4 >= mine.len() * 3, "{died} of {} died; the others: {survived:?}", mine.len());
+        assert!(died >= least && died * 4 >= mine.len() * 3, "{died} of {} died; the others: {survived:?}", mine.len());
     }
 
     /// ADD, which must succeed.

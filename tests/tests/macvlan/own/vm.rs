@@ -1,6 +1,8 @@
 //! Parents that are made: 802.1Q interfaces and internal networks' own, on kernels that have them.
 
-use cnm_tests::{Conf, Feature, Host, Lan, needs};
+use std::cell::Cell;
+
+use cnm_tests::{Conf, Feature, Host, Lan, Ordeal, needs};
 use serde_json::json;
 
 use super::parallel::all_at_once;
@@ -180,4 +182,28 @@ fn a_name_that_the_host_has_is_no_obstacle_on_an_older_kernel() {
     assert_eq!(links(&one, "cnm"), Vec::<String>::new());
     host.del(&lan(), &one).succeeds_silently();
     host.is_again(&before);
+}
+
+/// SIGKILL between the changes of the network that ADD makes (all system calls are the fake ring's, and would take too long
+/// here). What was made for a network is found and goes, however much of it there is: by DEL and by GC in turns.
+fn killed(conf: Conf) {
+    let host = Host::new();
+    let _lan = wire(&host);
+    let turn = Cell::new(false);
+    Ordeal::new(host, conf).kill_add_between_changes(|ordeal| {
+        turn.set(!turn.get());
+        if turn.get() { ordeal.del() } else { ordeal.gc() }
+    });
+}
+
+#[test]
+fn a_vlan_goes_although_its_maker_was_killed() {
+    needs(&[Feature::VlanDevices]);
+    killed(tagged());
+}
+
+#[test]
+fn an_internal_network_goes_although_its_maker_was_killed() {
+    needs(&[Feature::VlanDevices, Feature::Dummy]);
+    killed(internal());
 }
