@@ -99,6 +99,31 @@ fn from_a_vlan_to_the_world() {
     }
 }
 
+/// As hosts with Docker or Kubernetes have it: `docs/rules.md` says why a connection is not masqueraded there, and gives the
+/// rules with which it is. When this test finds that it is without them, they can go from the book.
+#[test]
+fn from_a_vlan_to_the_world_where_bridged_frames_are_filtered_by_the_rules_in_the_book() {
+    needs(&[Feature::VlanFiltering]);
+    let host = Host::new();
+    for family in ["iptables", "ip6tables"] {
+        host.set_sysctl(&format!("net/bridge/bridge-nf-call-{family}"), "1");
+    }
+    let outside = host.outside();
+    let echo = outside.echo();
+    let (one, _) = host.attach(&world().with("vlan", 7), "one");
+    let worlds = [(OUTSIDE[0], "198.51.100.1"), (OUTSIDE[1], "2001:db8:51::1")];
+    for (server, _) in worlds {
+        assert_eq!(one.asks_tcp(server.parse().expect("an address"), &echo), None, "not masqueraded");
+    }
+    let book = include_str!("../../../docs/rules.md");
+    let rules = book.split("```").find(|part| part.contains("chain bridged {")).expect("the rules in the book");
+    host.write_file("/run/bridged.nft", rules);
+    host.run("nft -f /run/bridged.nft");
+    for (server, uplink) in worlds {
+        assert_eq!(one.is_seen_as(server.parse().expect("an address"), &echo).to_string(), uplink);
+    }
+}
+
 #[test]
 fn two_vlans_of_one_bridge_have_a_gateway_each_and_meet_by_routing_only() {
     needs(&[Feature::VlanFiltering]);
