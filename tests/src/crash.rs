@@ -41,6 +41,17 @@ impl SystemCalls {
         (Self(count), outcome)
     }
 
+    /// It neither forks nor executes another program.
+    ///
+    /// # Panics
+    /// With the system call.
+    #[track_caller]
+    pub fn start_no_program(&self) {
+        for name in ["fork", "vfork", "clone", "clone3", "execve"] {
+            assert_eq!(self.0.get(name), None, "{name}");
+        }
+    }
+
     /// All places to die, in a fixed order.
     #[must_use]
     pub fn crashes(&self) -> Vec<Crash> {

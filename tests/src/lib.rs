@@ -26,6 +26,7 @@ mod capture;
 pub mod cluster;
 mod conf;
 mod crash;
+pub mod detaching;
 mod features;
 mod firewall;
 mod host;

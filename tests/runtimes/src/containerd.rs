@@ -238,7 +238,7 @@ pub struct Pod<'c> {
     name: String,
 }
 
-impl Pod<'_> {
+impl<'c> Pod<'c> {
     fn status(&self) -> PodStatusResponse {
         let request = PodStatusRequest { id: self.id.clone(), verbose: true };
         self.cri.call("PodSandboxStatus", request).expect("PodSandboxStatus")
@@ -274,6 +274,12 @@ impl Pod<'_> {
         let list = info["runtimeSpec"]["linux"]["namespaces"].as_array().cloned().unwrap_or_default();
         let network = list.iter().find(|namespace| namespace["type"] == "network");
         network.and_then(|namespace| namespace["path"].as_str()).expect("the sandbox has a network namespace").into()
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub const fn containerd(&self) -> &'c Containerd {
+        self.containerd
     }
 
     /// Its network namespace. While this value lives, so does the namespace.

@@ -1,66 +1,30 @@
 //! DEL: everything goes, again and again, whatever the runtime has forgotten.
 
-use cnm_tests::{Host, eventually};
+use cnm_tests::{Host, detaching, eventually};
 
 use crate::{lan, world};
 
 #[test]
 fn del_undoes_add_but_keeps_the_bridge() {
     let host = Host::new();
-    let conf = world().with("macspoofchk", true);
-    host.warm_up(&conf);
-    let one = host.sandbox("one");
-    let before = host.snapshot();
-    let result = host.add(&conf, &one).attached();
-    host.del(&conf.clone().after(result.json()), &one).succeeds_silently();
-    host.is_again(&before);
+    detaching::undoes_add(&host, &world().with("macspoofchk", true));
     assert!(host.has_link("br-web"));
     assert_eq!(host.address_texts("br-web"), ["10.1.2.1/24", "fd00:1:2::1/64"]);
 }
 
 #[test]
-fn del_without_the_previous_result() {
-    let host = Host::new();
-    host.warm_up(&world());
-    let one = host.sandbox("one");
-    let before = host.snapshot();
-    host.add(&world(), &one).succeeds();
-    host.del(&world(), &one).succeeds_silently();
-    host.is_again(&before);
-}
-
-#[test]
 fn del_twice_and_of_what_never_was() {
-    let host = Host::new();
-    host.warm_up(&world());
-    let one = host.sandbox("one");
-    let before = host.snapshot();
-    host.del(&world(), &one).succeeds_silently();
-    host.add(&world(), &one).succeeds();
-    host.del(&world(), &one).succeeds_silently();
-    host.del(&world(), &one).succeeds_silently();
-    host.is_again(&before);
+    detaching::comes_twice_and_to_what_never_was(&Host::new(), &world());
 }
 
 #[test]
 fn del_without_namespace_frees_the_address() {
-    let host = Host::new();
-    let (one, result) = host.attach(&lan(), "one");
-    host.calling("DEL", &lan(), &one).netns("").run().succeeds_silently();
-    let files = host.list_folder("/var/lib/cni/networks/web");
-    assert!(!files.contains(&result.ip().to_string()), "{files:?}");
+    detaching::frees_the_address_without_namespace(&Host::new(), &lan());
 }
 
 #[test]
 fn del_after_the_namespace_has_vanished() {
-    let host = Host::new();
-    host.warm_up(&lan());
-    let before = host.snapshot();
-    let (one, _) = host.attach(&lan(), "one");
-    let call = host.calling("DEL", &lan(), &one);
-    one.vanish();
-    call.run().succeeds_silently();
-    host.is_again(&before);
+    detaching::finds_a_vanished_namespace(&Host::new(), &lan());
 }
 
 #[test]

@@ -5,7 +5,20 @@ use serde_json::json;
 
 use crate::{VERSIONS, call, lan};
 
-const ALL: [&str; 6] = ["bridge", "host", "none", "loopback", "host-local", "host-local-ipam"];
+const ALL: [&str; 12] = [
+    "bridge",
+    "macvlan",
+    "vxlan-overlay",
+    "host",
+    "none",
+    "loopback",
+    "firewall",
+    "portmap",
+    "tuning",
+    "bandwidth",
+    "host-local",
+    "host-local-ipam",
+];
 
 /// What plugins of two names call themselves.
 fn proper(kind: &str) -> &str {

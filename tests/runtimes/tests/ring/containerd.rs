@@ -5,8 +5,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use cnm_runtime_tests::messages::PortMapping;
-use cnm_runtime_tests::{Chain, Containerd, PodConfig, Protocol};
-use cnm_tests::{Sandbox, Snapshot, Suite, eventually};
+use cnm_runtime_tests::{Chain, Containerd, Pod, PodConfig, Protocol};
+use cnm_tests::{Namespace, Sandbox, Snapshot, Suite, eventually};
 use serde_json::{Value, json};
 
 use crate::{HOST, OUTSIDE, answers, is_mute, port};
@@ -36,7 +36,12 @@ fn network() -> Value {
 
 /// A containerd with that network, the world outside, and the state after a first pod has come and gone.
 fn warm() -> (Containerd, Sandbox, Snapshot) {
-    let containerd = Containerd::with(&network());
+    warm_on(&network())
+}
+
+/// The same with another network.
+fn warm_on(network: &Value) -> (Containerd, Sandbox, Snapshot) {
+    let containerd = Containerd::with(network);
     let outside = containerd.outside();
     containerd.runs(&publishing(containerd.pod("warm-up"), 8080, 80)).goes();
     let before = containerd.state();
@@ -51,6 +56,20 @@ fn publishing(mut pod: PodConfig, host: i32, inside: i32) -> PodConfig {
         pod.port_mappings.push(mapping);
     }
     pod
+}
+
+/// The port that the pod publishes answers `from` there, whatever is asked `then` does, too; then it goes and leaves
+/// nothing.
+#[track_caller]
+fn serves_and_goes(pod: Pod<'_>, from: &Namespace, at: &str, then: impl Fn(&Sandbox), before: &Snapshot) {
+    let containerd = pod.containerd();
+    let sandbox = pod.sandbox();
+    let echo = sandbox.echo_on(80);
+    answers(from, port(at, 8080));
+    then(&sandbox);
+    drop((sandbox, echo));
+    pod.goes();
+    containerd.is_as(before);
 }
 
 #[test]
@@ -163,13 +182,7 @@ fn pods_outlive_a_crash_of_containerd_and_can_be_removed_after_it() {
     let id = pod.id.clone();
     drop(pod);
     containerd.restarts();
-    let pod = containerd.known(&id);
-    let sandbox = pod.sandbox();
-    let echo = sandbox.echo_on(80);
-    answers(&containerd, port("127.0.0.1", 8080));
-    drop((sandbox, echo));
-    pod.goes();
-    containerd.is_as(&before);
+    serves_and_goes(containerd.known(&id), &containerd, "127.0.0.1", |_| {}, &before);
     containerd.is_quiet(DAEMON);
 }
 
@@ -218,22 +231,16 @@ fn files_of_installers_work() {
         }),
     ];
     for file in files {
-        let containerd = Containerd::with(&file);
-        let outside = containerd.outside();
-        containerd.runs(&publishing(containerd.pod("warm-up"), 8080, 80)).goes();
-        let before = containerd.state();
+        let (containerd, outside, before) = warm_on(&file);
         let name = file["name"].as_str().expect("a network has a name");
         let pod = containerd.runs(&publishing(containerd.pod(name), 8080, 80));
-        let sandbox = pod.sandbox();
-        let echo = sandbox.echo_on(80);
-        answers(&outside, port(HOST[0], 8080));
         // Where bridged packets pass iptables, a bridge in promiscuous mode is not enough for a pod to reach itself.
-        if file["plugins"][0]["hairpinMode"] == true {
-            answers(&sandbox, port(HOST[0], 8080));
-        }
-        drop((sandbox, echo));
-        pod.goes();
-        containerd.is_as(&before);
+        let itself = |sandbox: &Sandbox| {
+            if file["plugins"][0]["hairpinMode"] == true {
+                answers(sandbox, port(HOST[0], 8080));
+            }
+        };
+        serves_and_goes(pod, &outside, HOST[0], itself, &before);
     }
 }
 
@@ -249,12 +256,7 @@ mod own {
         let refused = containerd.attempts_pod(&config).map(|pod| pod.id).expect_err("the port is taken");
         assert!(refused.message().contains("8080"), "{refused}");
         containerd.is_as(&with_one);
-        let sandbox = pod.sandbox();
-        let echo = sandbox.echo_on(80);
-        answers(&containerd, port("127.0.0.1", 8080));
-        drop((sandbox, echo));
-        pod.goes();
-        containerd.is_as(&before);
+        serves_and_goes(pod, &containerd, "127.0.0.1", |_| {}, &before);
     }
 
     /// The reference leaves its masquerading.
@@ -283,13 +285,7 @@ mod own {
         config.annotations.insert("kubernetes.io/egress-bandwidth".into(), "10M".into());
         let id = containerd.runs(&config).id.clone();
         containerd.changes_to(containerd.suite());
-        let pod = containerd.known(&id);
-        let sandbox = pod.sandbox();
-        let echo = sandbox.echo_on(80);
-        answers(&outside, port(HOST[0], 8080));
-        drop((sandbox, echo));
-        pod.goes();
-        containerd.is_as(&before);
+        serves_and_goes(containerd.known(&id), &outside, HOST[0], |_| {}, &before);
         containerd.is_quiet(DAEMON);
     }
 

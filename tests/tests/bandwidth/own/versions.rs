@@ -1,17 +1,8 @@
 //! Every version of the specification.
 
 use cnm_tests::Host;
-use serde_json::json;
 
 use crate::{bandwidth, limit, limits, network};
-
-#[test]
-fn version_lists_them_all() {
-    let host = Host::new();
-    let document = host.call("bandwidth", "VERSION").run().succeeds();
-    let all = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
-    assert_eq!(document["supportedVersions"], json!(all));
-}
 
 #[test]
 fn the_chain_works_in_every_version_that_has_interfaces() {
