@@ -115,7 +115,7 @@ pub(crate) fn refused<K: Kernel>(converger: &mut Converger<'_, K>, spec: &LinkSp
     match error.errno {
         IS_BUSY => Error::internal(format!("failed to create macvlan: {parent} serves something else: {error}"))
             .with_details(format!(
-                "a bridge port or the parent of an ipvlan cannot be the master of a macvlan; see: ip -d link show {parent}"
+                "a bridge port or the parent of an ipvlan cannot be the master of a macvlan; name the bridge itself, see: ip -d link show {parent}"
             )),
         INVALID => match neighbour(converger, wanted) {
             Some((mode, who)) if wanted.mode == MacvlanMode::Passthru || mode == Some(MacvlanMode::Passthru) => {

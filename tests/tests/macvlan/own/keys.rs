@@ -101,7 +101,7 @@ fn an_interface_that_serves_a_bridge_is_refused_with_its_name() {
     host.run("ip link set eth0 master br0");
     let one = host.sandbox("one");
     let before = host.snapshot();
-    host.add(&lan(), &one).fails().says(&["eth0 serves something else"]);
+    host.add(&lan(), &one).fails().says(&["eth0 serves something else", "name the bridge itself"]);
     host.is_again(&before);
 }
 
