@@ -79,6 +79,12 @@ impl LinkSpec {
     /// Where the link of this name then is.
     #[must_use]
     pub const fn born_in(&self) -> Place {
+        self.born_when_asked_in(self.asked_in())
+    }
+
+    /// The same when it is asked for at `place`: a macvlan chooses, everything else is born there.
+    #[must_use]
+    pub const fn born_when_asked_in(&self, place: Place) -> Place {
         match &self.kind {
             LinkKind::Macvlan(link) => link.born_in,
             LinkKind::Bridge { .. }
@@ -86,7 +92,7 @@ impl LinkSpec {
             | LinkKind::Vlan { .. }
             | LinkKind::Dummy
             | LinkKind::Vxlan(_)
-            | LinkKind::Ifb => Place::Host,
+            | LinkKind::Ifb => place,
         }
     }
 

@@ -188,7 +188,7 @@ impl<K: Kernel> Kernel for Faulty<K> {
     }
 
     fn create(&mut self, place: Place, spec: &LinkSpec) -> Result<Claimed, KernelError> {
-        let born_in = if place == Place::Host { spec.born_in() } else { place };
+        let born_in = spec.born_when_asked_in(place);
         let what = format!("create {} {} {born_in}", spec.kind.as_str(), spec.name);
         self.pass(what, |inner| inner.create(place, spec))
     }

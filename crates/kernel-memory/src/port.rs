@@ -117,7 +117,7 @@ impl Kernel for Memory {
 
     fn create(&mut self, place: Place, spec: &LinkSpec) -> Result<Claimed, KernelError> {
         let ns = self.space(place)?;
-        let born_in = if place == Place::Host { spec.born_in() } else { place };
+        let born_in = spec.born_when_asked_in(place);
         let what = || format!("create {} {} {born_in}", spec.kind.as_str(), spec.name);
         let claimed = self.world.create(ns, self.sandbox, spec).map_err(|refusal| refused(what(), refusal))?;
         if let Some(sandbox) = self.sandbox {

@@ -13,7 +13,7 @@ use crate::rtnl::{self, Beneath};
 impl Linux {
     /// Creates a link; see [`Kernel::create`].
     pub(crate) fn create_link(&mut self, place: Place, spec: &LinkSpec) -> Result<Claimed, KernelError> {
-        let what = || format!("create {} {} {}", spec.kind.as_str(), spec.name, where_born(place, spec));
+        let what = || format!("create {} {} {}", spec.kind.as_str(), spec.name, spec.born_when_asked_in(place));
         let link = match spec.beneath() {
             Some(name) => self.beneath(place, name, &what)?,
             None => 0,
@@ -41,7 +41,7 @@ impl Linux {
             Ok(claimed) => claimed,
             Err(error) => return Err(self.not_created(place, spec, link, error)),
         };
-        if place == Place::Host && where_born(place, spec) == Place::Host {
+        if place == Place::Host && spec.born_when_asked_in(place) == Place::Host {
             self.seen.push((spec.name.clone(), claimed.index));
         }
         Ok(claimed)
@@ -181,19 +181,6 @@ impl Linux {
             None => std::fs::File::open(crate::netns::OWN),
         };
         file.map_err(|error| KernelError::io(format!("open {}", crate::netns::OWN), &error))
-    }
-}
-
-/// Where a link that is asked for at `place` will be.
-fn where_born(place: Place, spec: &LinkSpec) -> Place {
-    match &spec.kind {
-        LinkKind::Macvlan(link) => link.born_in,
-        LinkKind::Bridge { .. }
-        | LinkKind::Veth { .. }
-        | LinkKind::Vlan { .. }
-        | LinkKind::Dummy
-        | LinkKind::Vxlan(_)
-        | LinkKind::Ifb => place,
     }
 }
 
