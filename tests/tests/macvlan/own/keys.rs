@@ -166,3 +166,20 @@ fn a_hardware_address_that_is_on_the_wire_already_is_refused_and_nothing_stays()
     host.add(&taken, &two).fails().says(&["up", "another interface on the same master", "MAC address"]);
     host.is_again(&before);
 }
+
+/// A link that were made on the host and moved would be seen there, by udev and by everybody, and take an index.
+#[test]
+fn the_link_is_never_on_the_host() {
+    let host = Host::new();
+    let _lan = Lan::new(&host);
+    let index = |name: &str| {
+        host.run(&format!("ip link add {name} type ifb"));
+        host.link(name).index
+    };
+    let (one, first) = (host.sandbox("one"), index("p0"));
+    host.add(&world(), &one).succeeds();
+    assert_eq!(index("p1"), first + 1, "something was born on the host in between");
+    host.run("ip link add moved link eth0 type macvlan");
+    host.run("ip link set moved netns one");
+    assert_eq!(index("p2"), first + 3, "and it would have been seen");
+}
