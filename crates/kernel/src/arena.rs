@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Arena<const SIZE: usize> {
     /// Bytes of the block that are given out.
     used: AtomicUsize,
+    /// The most that there ever were: behind them the block is as it was, zero.
+    touched: AtomicUsize,
     block: UnsafeCell<MaybeUninit<[u8; SIZE]>>,
 }
 
@@ -22,7 +24,8 @@ impl<const SIZE: usize> Arena<SIZE> {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it is made for statics, where Default cannot be called")]
     pub const fn new() -> Self {
-        Self { used: AtomicUsize::new(0), block: UnsafeCell::new(MaybeUninit::uninit()) }
+        let block = UnsafeCell::new(MaybeUninit::zeroed());
+        Self { used: AtomicUsize::new(0), touched: AtomicUsize::new(0), block }
     }
 
     fn base(&self) -> *mut u8 {
@@ -33,6 +36,20 @@ impl<const SIZE: usize> Arena<SIZE> {
         (self.base().addr()..self.base().addr() + SIZE).contains(&pointer.addr())
     }
 
+    /// Takes a piece of the block: where it begins, and from where on nobody has ever had its bytes.
+    fn take(&self, layout: Layout) -> Option<(usize, usize)> {
+        let base = self.base().addr();
+        let mut used = self.used.load(Ordering::Relaxed);
+        loop {
+            let start = (base + used).next_multiple_of(layout.align()) - base;
+            let end = start.checked_add(layout.size()).filter(|&end| end <= SIZE)?;
+            match self.used.compare_exchange_weak(used, end, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Some((start, self.touched.fetch_max(end, Ordering::AcqRel))),
+                Err(now) => used = now,
+            }
+        }
+    }
+
     /// The offset behind an allocation that the block holds.
     fn end(&self, pointer: *mut u8, size: usize) -> usize {
         pointer.addr() - self.base().addr() + size
@@ -40,26 +57,33 @@ impl<const SIZE: usize> Arena<SIZE> {
 }
 
 // SAFETY: the block is only ever handed out in pieces that do not overlap: `used` grows by compare-and-swap past each
-// piece before its pointer is returned, and shrinks only by the owner of the last piece, in the same way.
+// piece before its pointer is returned, and shrinks only by the owner of the last piece, in the same way. Nobody can have
+// bytes of the block that `touched` does not count: it grows before a piece is given out, and never shrinks.
 unsafe impl<const SIZE: usize> Sync for Arena<SIZE> {}
 
 // SAFETY: `alloc` returns pieces of the block that are aligned, large enough and nobody else's, or what the system's
 // allocator returns; `dealloc` and `realloc` tell the two apart by address, which is exact.
 unsafe impl<const SIZE: usize> GlobalAlloc for Arena<SIZE> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let base = self.base();
-        let mut used = self.used.load(Ordering::Relaxed);
-        loop {
-            let start = (base.addr() + used).next_multiple_of(layout.align()) - base.addr();
-            let Some(end) = start.checked_add(layout.size()).filter(|&end| end <= SIZE) else {
-                // SAFETY: the caller's promise about `layout` is passed on.
-                return unsafe { System.alloc(layout) };
-            };
-            match self.used.compare_exchange_weak(used, end, Ordering::Relaxed, Ordering::Relaxed) {
-                // SAFETY: `start` to `end` lies within the block.
-                Ok(_) => return unsafe { base.add(start) },
-                Err(now) => used = now,
-            }
+        match self.take(layout) {
+            // SAFETY: the piece lies within the block.
+            Some((start, _)) => unsafe { self.base().add(start) },
+            // SAFETY: the caller's promise about `layout` is passed on.
+            None => unsafe { System.alloc(layout) },
+        }
+    }
+
+    /// Zeroes only what somebody has had before: a large buffer of which little is used costs little.
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let Some((start, fresh)) = self.take(layout) else {
+            // SAFETY: the caller's promise about `layout` is passed on.
+            return unsafe { System.alloc_zeroed(layout) };
+        };
+        // SAFETY: the piece lies within the block and is ours; at most its size is written.
+        unsafe {
+            let piece = self.base().add(start);
+            piece.write_bytes(0, fresh.saturating_sub(start).min(layout.size()));
+            piece
         }
     }
 
@@ -70,7 +94,7 @@ unsafe impl<const SIZE: usize> GlobalAlloc for Arena<SIZE> {
         }
         // Only the last piece can be taken back; any other stays until the end of the process.
         let end = self.end(pointer, layout.size());
-        let _ = self.used.compare_exchange(end, end - layout.size(), Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.used.compare_exchange(end, end - layout.size(), Ordering::AcqRel, Ordering::Relaxed);
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
@@ -80,8 +104,10 @@ unsafe impl<const SIZE: usize> GlobalAlloc for Arena<SIZE> {
         }
         let end = self.end(pointer, layout.size());
         let grown = end - layout.size() + size;
-        let last =
-            grown <= SIZE && self.used.compare_exchange(end, grown, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let last = grown <= SIZE && self.used.compare_exchange(end, grown, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if last {
+            self.touched.fetch_max(grown, Ordering::AcqRel);
+        }
         if last || size <= layout.size() {
             return pointer;
         }
@@ -143,6 +169,31 @@ mod tests {
             let moved = arena.realloc(first, layout(16, 8), 32);
             assert_ne!(moved, first);
             assert!(std::slice::from_raw_parts(moved, 16).iter().all(|&byte| byte == 7));
+        }
+    }
+
+    #[test]
+    fn zeroed_pieces_are_zero_whoever_had_them_before() {
+        let arena = Arena::<256>::new();
+        // SAFETY: every pointer is used with the layout that it was last given.
+        unsafe {
+            let zero = |pointer: *mut u8, size| std::slice::from_raw_parts(pointer, size).iter().all(|&byte| byte == 0);
+            let first = arena.alloc(layout(32, 8));
+            first.write_bytes(7, 32);
+            arena.dealloc(first, layout(32, 8));
+            // Half of it was somebody's.
+            let second = arena.alloc_zeroed(layout(64, 8));
+            assert_eq!(second, first);
+            assert!(zero(second, 64));
+            let grown = arena.realloc(second, layout(64, 8), 96);
+            grown.write_bytes(9, 96);
+            arena.dealloc(grown, layout(96, 8));
+            let third = arena.alloc_zeroed(layout(128, 8));
+            assert_eq!(third, first);
+            assert!(zero(third, 128));
+            let large = arena.alloc_zeroed(layout(1000, 8));
+            assert!(!arena.owns(large) && zero(large, 1000));
+            arena.dealloc(large, layout(1000, 8));
         }
     }
 
