@@ -15,9 +15,8 @@ const ROUTE_METRICS: u32 = 1 << 30;
 /// The first `digits` hexadecimal digits of SHA-512 over `text`, as the reference plugins abbreviate names.
 fn hex_of_sha512(text: &str, digits: usize) -> String {
     let digest = Sha512::digest(text.as_bytes());
-    let mut hex: String = digest.iter().take(digits.div_ceil(2)).map(|byte| format!("{byte:02x}")).collect();
-    hex.truncate(digits);
-    hex
+    let halves = digest.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    halves.take(digits).map(|half| char::from(b"0123456789abcdef"[usize::from(half)])).collect()
 }
 
 /// The value of `IFLA_GROUP` on every link that an endpoint of `network` owns on the host: from 2^30 up, so that it is
