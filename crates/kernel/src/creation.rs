@@ -5,9 +5,9 @@ use std::os::fd::RawFd;
 use cnm::{Claimed, Kernel, KernelError, Link, LinkKind, LinkName, LinkSpec, Macvlan, Place};
 use nix::errno::Errno;
 
-use crate::Sandbox;
 use crate::linux::{Linux, no_sandbox, refused};
 use crate::netlink::{Message, Refusal};
+use crate::netns::Entrance;
 use crate::rtnl::{self, Beneath};
 
 impl Linux {
@@ -18,7 +18,7 @@ impl Linux {
             Some(name) => self.beneath(place, name, &what)?,
             None => 0,
         };
-        let sandbox = self.sandbox.as_ref().map(Sandbox::descriptor);
+        let sandbox = self.sandbox.as_ref().map(Entrance::descriptor);
         if sandbox.is_none() && spec.needs_sandbox() {
             return Err(no_sandbox());
         }
@@ -172,15 +172,6 @@ impl Linux {
         let link = self.link(place, &LinkName::Name(name.to_owned()))?;
         let link = link.ok_or_else(|| KernelError::new(what(), Errno::ENODEV as i32, "it vanished at once"))?;
         Ok(told(&link))
-    }
-
-    /// The descriptor of the host's own namespace, for requests that name it.
-    pub(crate) fn own_namespace(&self) -> Result<std::fs::File, KernelError> {
-        let file = match &self.sandbox {
-            Some(sandbox) => sandbox.home(),
-            None => std::fs::File::open(crate::netns::OWN),
-        };
-        file.map_err(|error| KernelError::io(format!("open {}", crate::netns::OWN), &error))
     }
 }
 

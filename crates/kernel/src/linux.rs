@@ -18,7 +18,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::netlink::{self, Batch, Message, Netlink, Refusal};
-use crate::netns::OWN;
+use crate::netns::{self, Entrance, OWN};
 use crate::notes::Files;
 use crate::rtnl;
 use crate::{HostFirewall, Sandbox, sysctl};
@@ -35,7 +35,7 @@ const PORT_PATIENCE: Duration = Duration::from_secs(2);
 /// The host's namespace and, when it is there, the sandbox's.
 #[derive(Debug)]
 pub struct Linux {
-    pub(crate) sandbox: Option<Sandbox>,
+    pub(crate) sandbox: Option<Entrance>,
     host_socket: Netlink,
     /// Opened when first needed: the usual DEL never looks inside.
     sandbox_socket: Option<Netlink>,
@@ -53,7 +53,10 @@ impl Linux {
     /// # Errors
     /// When there is no netlink socket to be had.
     pub fn open(sandbox: Option<Sandbox>) -> Result<Self, KernelError> {
-        let host_socket = open_route_socket()?;
+        let (sandbox, host_socket) = match sandbox {
+            Some(Sandbox { entrance, host_socket }) => (Some(entrance), host_socket),
+            None => (None, open_route_socket()?),
+        };
         Ok(Self {
             sandbox,
             host_socket,
@@ -90,6 +93,15 @@ impl Linux {
         let (socket, result) = sandbox.inside(|| (open_route_socket(), work()))?;
         self.sandbox_socket = Some(socket?);
         Ok(result)
+    }
+
+    /// The descriptor of the host's own namespace, for requests that name it and for the lock.
+    pub(crate) fn own_namespace(&self) -> Result<File, KernelError> {
+        let file = match &self.sandbox {
+            Some(sandbox) => sandbox.home(),
+            None => netns::own(&self.host_socket),
+        };
+        file.map_err(|error| KernelError::io(format!("open {OWN}"), &error))
     }
 
     /// Asks for one object; its absence (`absent`) is `None`.

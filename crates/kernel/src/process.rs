@@ -4,11 +4,14 @@
 //! descriptor beside 0 to 2, and cannot make us hang: neither by not reading its input nor by leaving a
 //! daemon behind that keeps its output open.
 
+use std::ffi::{CStr, OsStr};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::ptr;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -26,6 +29,21 @@ const BUSY: [Duration; 5] = [
     Duration::from_millis(1500),
     Duration::from_millis(2500),
 ];
+
+/// The path by which this process was executed (`AT_EXECFN`, getauxval(3)), from wherever it was started. Another file may
+/// have come there since. Unlike a look at `/proc/self/exe` it costs no system call.
+#[must_use]
+pub fn own_path() -> Option<&'static Path> {
+    // SAFETY: the function only reads the vector that the kernel has put on our stack.
+    let text = unsafe { libc::getauxval(libc::AT_EXECFN) };
+    let text = ptr::with_exposed_provenance::<libc::c_char>(usize::try_from(text).ok()?);
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: it is the address of a text with its NUL, also on our stack, that nobody changes while the process lives.
+    let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
+    Some(Path::new(OsStr::from_bytes(bytes)))
+}
 
 /// What becomes of the child's stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

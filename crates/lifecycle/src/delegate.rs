@@ -5,14 +5,14 @@
 //! what a delegate's answer is good for.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cni::json::{Json, Node};
 use cni::{AddResult, Attachment, Command, Error, Plugin, Request};
-use kernel::process::{Call, run};
+use kernel::process::{Call, own_path, run};
 
 /// Finds the program of a plugin: the first directory of `path` (`:`-separated, as `CNI_PATH`) where `kind` is a
 /// regular file or leads to one. Whether it may be executed is not looked at, as in the reference.
@@ -20,6 +20,11 @@ use kernel::process::{Call, run};
 /// # Errors
 /// Code 999 with the reference's texts: no name, a name with a slash, found nowhere.
 pub fn find(path: &str, kind: &str) -> Result<PathBuf, Error> {
+    locate(path, kind).map(|(program, _)| program)
+}
+
+/// The same, with what the look has told of the file.
+fn locate(path: &str, kind: &str) -> Result<(PathBuf, Metadata), Error> {
     if kind.is_empty() {
         return Err(Error::internal("no plugin name provided"));
     }
@@ -34,7 +39,10 @@ pub fn find(path: &str, kind: &str) -> Result<PathBuf, Error> {
     directories
         .iter()
         .map(|directory| Path::new(directory).join(kind))
-        .find(|program| fs::metadata(program).is_ok_and(|found| found.is_file()))
+        .find_map(|program| {
+            let found = fs::metadata(&program).ok().filter(Metadata::is_file)?;
+            Some((program, found))
+        })
         .ok_or_else(|| {
             Error::internal(format!("failed to find plugin {kind:?} in path [{}]", directories.join(" ")))
                 .with_details(format!("install {kind} into one of these directories, or add its directory to CNI_PATH"))
@@ -77,12 +85,12 @@ impl<'a> Delegate<'a> {
     /// # Errors
     /// As [`find`].
     pub fn find(path: &str, kind: &str, registry: &[&'a dyn Plugin]) -> Result<Self, Error> {
-        let program = find(path, kind)?;
+        let (program, found) = locate(path, kind)?;
         let built_in = registry
             .iter()
             .copied()
             .find(|plugin| plugin.name() == kind.strip_suffix("-ipam").unwrap_or(kind))
-            .filter(|_| is_ourselves(&program));
+            .filter(|_| is_ourselves(&found));
         Ok(Self { program, built_in })
     }
 
@@ -199,14 +207,11 @@ const fn verb(command: Command) -> &'static str {
     }
 }
 
-/// Whether `program` is the file that runs at this moment, under whatever name.
-fn is_ourselves(program: &Path) -> bool {
-    let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
-    match (identity(Path::new("/proc/self/exe")), identity(program)) {
-        (Ok(ours), Ok(theirs)) => ours == theirs,
-        // Without /proc there is no telling: executing is always right.
-        _ => false,
-    }
+/// Whether `program` is the file that runs at this moment, under whatever name. When in doubt it is not: executing is
+/// always right.
+fn is_ourselves(program: &Metadata) -> bool {
+    let identity = |file: &Metadata| (file.dev(), file.ino());
+    own_path().and_then(|own| fs::metadata(own).ok()).is_some_and(|own| identity(&own) == identity(program))
 }
 
 #[cfg(test)]

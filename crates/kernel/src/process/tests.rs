@@ -137,3 +137,10 @@ fn a_child_dies_with_its_parent() {
     assert_eq!(poll(&mut polled, PollTimeout::from(5000_u16)).unwrap(), 1);
     assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
 }
+
+#[test]
+fn the_own_path_leads_to_the_program_that_runs() {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).unwrap();
+    assert_eq!(identity(own_path().unwrap()), identity(Path::new("/proc/self/exe")));
+}
