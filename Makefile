@@ -15,7 +15,7 @@ PLUGINS := bridge macvlan vxlan-overlay host none loopback firewall portmap tuni
 OUT     := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo demo-overlay cluster test test-vm bench check install clean help
+.PHONY: all demo demo-overlay cluster test test-vm bench order check install clean help
 
 all: ## build the plugins and cnm into bin/: release, static
 	@scripts/need build
@@ -51,6 +51,10 @@ bench: all ## compare with the reference plugins and the kernel floor (root); wr
 	scripts/cargo-static build --release $(LOCKED) -p cnm-benches
 	@triple=$$(scripts/static-target) && \
 	"$(OUT)/$$triple/release/bench" --ours bin --endpoints $(ENDPOINTS) --json "$(OUT)/bench.json"
+
+order: ## renew the order of the plugins' functions in their executable (root): plugins/multicall/order.txt
+	@scripts/need bench
+	scripts/order
 
 check: ## formatting, lints and documentation, no warning allowed
 	$(CARGO) fmt --all --check

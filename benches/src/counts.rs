@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::cases::Places;
 use crate::chain::Chain;
 use crate::contender::{Contender, Endpoint, Shape, Verb, Who};
+use crate::footprint::{self, Footprint};
 use crate::process::Invocation;
 use crate::world::World;
 use crate::{instructions, memory};
@@ -149,13 +150,47 @@ pub fn take(places: &Places) -> Result<Vec<Counts>> {
 /// # Errors
 /// When an operation fails or strace is missing.
 pub fn of(contender: &Contender, looks: &[Look]) -> Result<Vec<Counts>> {
+    let (world, sandbox) = beside_one(contender)?;
+    let (contender, looks) = (contender.clone(), looks.to_vec());
+    world.run(move || every_verb(&contender, &looks, &sandbox))?
+}
+
+/// The code that each plugin's call of every verb executes, beside one endpoint that is present already. A call is named
+/// after both, `bridge ADD`.
+///
+/// # Errors
+/// When an operation fails or valgrind is missing.
+pub fn footprints(contender: &Contender) -> Result<Vec<(String, Footprint)>> {
+    let (world, sandbox) = beside_one(contender)?;
+    let contender = contender.clone();
+    world.run(move || {
+        let endpoint = Endpoint { number: 1, sandbox };
+        let (mut all, mut previous) = (Vec::new(), None::<String>);
+        for verb in [Verb::Add, Verb::Check, Verb::Del] {
+            let operation = contender.operation(verb, &endpoint, previous.as_deref());
+            let output = operation.each(|plugin| {
+                let (footprint, output) = footprint::of(plugin)?;
+                let name = plugin.program.file_name().unwrap_or_default().to_string_lossy();
+                all.push((format!("{name} {}", verb.as_str()), footprint));
+                Ok(output)
+            })?;
+            if verb == Verb::Add {
+                previous = Some(output);
+            }
+        }
+        Ok(all)
+    })?
+}
+
+/// A world with one endpoint, and the sandbox for another.
+fn beside_one(contender: &Contender) -> Result<(World, PathBuf)> {
     let world = World::new(2)?;
     contender.prepare(&world)?;
     let sandbox = |number: usize| world.sandboxes()[number].clone();
     let present = contender.operation(Verb::Add, &Endpoint { number: 0, sandbox: sandbox(0) }, None);
     world.run(move || present.run())??;
-    let (contender, looks, sandbox) = (contender.clone(), looks.to_vec(), sandbox(1));
-    world.run(move || every_verb(&contender, &looks, &sandbox))?
+    let other = sandbox(1);
+    Ok((world, other))
 }
 
 fn every_verb(contender: &Contender, looks: &[Look], sandbox: &Path) -> Result<Vec<Counts>> {

@@ -7,6 +7,7 @@ pub mod cases;
 pub mod chain;
 pub mod contender;
 pub mod counts;
+pub mod footprint;
 pub mod instructions;
 pub mod memory;
 pub mod operation;

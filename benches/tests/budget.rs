@@ -11,6 +11,8 @@ use cnm_benches::counts::{self, Look};
 
 /// All our programs together, and the memory of any of them at work: less than this many bytes.
 const LIMIT: u64 = 4_000_000;
+/// Windows of 64 KiB in which a call may execute code.
+const WINDOWS: usize = 13;
 
 fn contender() -> Contender {
     contender_for(Shape::plain())
@@ -78,4 +80,21 @@ fn no_verb_needs_four_megabytes_of_memory() {
 fn all_programs_together_are_smaller_than_four_megabytes() {
     let size = counts::size("under test", &contender().place).expect("the folder can be read");
     assert!(size.bytes < LIMIT, "{} are {} bytes, the limit is {LIMIT}", size.names, size.bytes);
+}
+
+/// How the linker lays out what calls execute (`plugins/multicall/order.txt`). The text has some 40 windows; without an order
+/// a call executes code in 30 of them.
+#[test]
+fn what_an_attachment_executes_lies_together() {
+    for chain in [Chain::Bridge, Chain::Macvlan, Chain::Nerdctl] {
+        for (call, footprint) in
+            counts::footprints(&contender_for(Shape { chain, ..Shape::plain() })).expect("every verb succeeds")
+        {
+            let windows = footprint.windows.len();
+            assert!(
+                windows <= WINDOWS,
+                "{call} executes code in {windows} windows of 64 KiB; renew the order: make order"
+            );
+        }
+    }
 }
