@@ -2,7 +2,7 @@
 
 use cnm_tests::{Host, Lan};
 
-use super::{accessible, current, links};
+use super::{accessible, current, the_last_endpoint_takes_along};
 
 /// The container may call its interface what it likes; its address must not live on when somebody else gets it.
 #[test]
@@ -42,17 +42,9 @@ fn a_link_in_another_namespace_is_found_by_its_tag() {
 fn host_access_that_has_left_the_configuration_goes_with_the_last_endpoint() {
     let host = Host::new();
     let lan = Lan::new(&host);
-    host.warm_up(&accessible());
-    let (one, two) = (host.sandbox("one"), host.sandbox("two"));
+    the_last_endpoint_takes_along(&host, &lan, &current());
+    let one = host.sandbox("another");
     let before = host.snapshot();
-    host.add(&accessible(), &one).succeeds();
-    let second = host.add(&accessible(), &two).attached();
-    host.del(&current(), &one).succeeds_silently();
-    assert_eq!(links(&host, "mv-").len(), 1, "two is still there");
-    host.reaches(second.ip());
-    lan.station.reaches(second.ip());
-    host.del(&current(), &two).succeeds_silently();
-    host.is_again(&before);
     host.add(&accessible(), &one).succeeds();
     host.gc(&current()).succeeds_silently();
     host.is_again(&before);

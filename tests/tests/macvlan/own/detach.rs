@@ -3,7 +3,7 @@
 use cnm_tests::{Host, Lan};
 use serde_json::json;
 
-use super::{accessible, current, links};
+use super::{accessible, current, the_last_endpoint_takes_along};
 use crate::{V4, lan};
 
 /// The reference leaves the link, and with it the sandbox cannot be attached again.
@@ -64,17 +64,8 @@ fn the_attachment_is_the_owner_s_alone() {
 #[test]
 fn the_last_endpoint_takes_the_host_s_interface_along() {
     let host = Host::new();
-    let _lan = Lan::new(&host);
-    host.warm_up(&accessible());
-    let (one, two) = (host.sandbox("one"), host.sandbox("two"));
-    let before = host.snapshot();
-    host.add(&accessible(), &one).succeeds();
-    let second = host.add(&accessible(), &two).attached();
-    host.del(&accessible(), &one).succeeds_silently();
-    assert_eq!(links(&host, "mv-").len(), 1, "two is still there");
-    host.reaches(second.ip());
-    host.del(&accessible(), &two).succeeds_silently();
-    host.is_again(&before);
+    let lan = Lan::new(&host);
+    the_last_endpoint_takes_along(&host, &lan, &accessible());
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod status;
 mod upgrade;
 mod vm;
 
-use cnm_tests::{Conf, Namespace};
+use cnm_tests::{Conf, Host, Lan, Namespace};
 
 /// A network that speaks the newest version.
 fn current() -> Conf {
@@ -30,4 +30,20 @@ fn accessible() -> Conf {
 /// Names of the links of a namespace that begin with `prefix`.
 fn links(place: &Namespace, prefix: &str) -> Vec<String> {
     place.links().into_iter().map(|link| link.name).filter(|name| name.starts_with(prefix)).collect()
+}
+
+/// The host's interface on a network serves as long as there is an endpoint, and goes with the last one, whatever the
+/// configuration that DEL gets still knows.
+fn the_last_endpoint_takes_along(host: &Host, lan: &Lan, when_leaving: &Conf) {
+    host.warm_up(&accessible());
+    let (one, two) = (host.sandbox("one"), host.sandbox("two"));
+    let before = host.snapshot();
+    host.add(&accessible(), &one).succeeds();
+    let second = host.add(&accessible(), &two).attached();
+    host.del(when_leaving, &one).succeeds_silently();
+    assert_eq!(links(host, "mv-").len(), 1, "two is still there");
+    host.reaches(second.ip());
+    lan.station.reaches(second.ip());
+    host.del(when_leaving, &two).succeeds_silently();
+    host.is_again(&before);
 }
