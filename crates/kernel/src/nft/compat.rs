@@ -34,8 +34,7 @@ impl Rule {
             }
         }
         for one in &rule.matches {
-            let structure = one.structure(rule.protocol)?;
-            own = own.then([Expression::Match(structure.name, structure.revision.into(), structure.bytes)]);
+            own = own.matching(one.structure(rule.protocol)?);
         }
         own = own.counted();
         Some(match &rule.action {

@@ -9,11 +9,10 @@ use super::expression::{Connection, ESTABLISHED_RELATED, Expression, FIRST, Meta
 use super::object::{Verdict, comment_data};
 use super::set::Set;
 use crate::netlink::Batch;
+use crate::xtables::{self, Structure};
 
 /// An address of the host.
 const RTN_LOCAL: u32 = 2;
-/// `XT_CONNTRACK_STATE_DNAT`, in iptables only.
-const REDIRECTED: u16 = 1 << 7;
 
 /// A rule, built from left to right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,13 +40,14 @@ impl Rule {
         Self { comment: comment.to_owned(), ..self }
     }
 
+    /// A match of iptables (`nft_compat`), where the table is iptables'.
+    pub(super) fn matching(self, Structure { name, revision, bytes }: Structure) -> Self {
+        self.then([Expression::Match(name, revision.into(), bytes)])
+    }
+
     /// `-m comment --comment`, where the table is iptables'.
     pub(crate) fn xt_commented(self, comment: &str) -> Self {
-        let mut text = comment.as_bytes().to_vec();
-        // `struct xt_comment_info`.
-        text.truncate(255);
-        text.resize(256, 0);
-        self.then([Expression::Match("comment", 0, text)])
+        self.matching(xtables::commented(comment))
     }
 
     /// `ct state established,related`.
@@ -62,21 +62,12 @@ impl Rule {
 
     /// `-m conntrack --ctstate RELATED,ESTABLISHED`, where the table is iptables'.
     pub(crate) fn xt_answers(self) -> Self {
-        self.xt_state(ESTABLISHED_RELATED)
+        self.matching(xtables::answers())
     }
 
     /// `-m conntrack --ctstate DNAT`, where the table is iptables'.
     pub(crate) fn xt_redirected(self) -> Self {
-        self.xt_state(REDIRECTED)
-    }
-
-    /// `-m conntrack --ctstate` with any of some states.
-    fn xt_state(self, states: u16) -> Self {
-        // `struct xt_conntrack_mtinfo3`, filled up to eight bytes: what is to be compared, then with which states.
-        let mut structure = vec![0; 168];
-        structure[146..148].copy_from_slice(&1u16.to_ne_bytes());
-        structure[150..152].copy_from_slice(&states.to_ne_bytes());
-        self.then([Expression::Match("conntrack", 3, structure)])
+        self.matching(xtables::redirected())
     }
 
     /// `counter`, as every rule of iptables has it.

@@ -6,6 +6,7 @@
 mod structures;
 mod text;
 
+pub(crate) use structures::{Structure, answers, commented, redirected};
 pub(crate) use text::{Line, comment_of, quote};
 
 use std::net::SocketAddr;

@@ -72,15 +72,28 @@ fn state(states: u16) -> Structure {
     Form::new(168).with(146, &1u16.to_ne_bytes()).with(150, &states.to_ne_bytes()).named("conntrack", 3)
 }
 
+/// [`Match::Answers`]: `IP_CT_ESTABLISHED` and `IP_CT_RELATED` as bits.
+pub(crate) fn answers() -> Structure {
+    state(1 << 1 | 1 << 2)
+}
+
+/// [`Match::Redirected`]: `XT_CONNTRACK_STATE_DNAT`.
+pub(crate) fn redirected() -> Structure {
+    state(1 << 7)
+}
+
+/// [`Match::Comment`], of which 255 bytes are kept.
+pub(crate) fn commented(text: &str) -> Structure {
+    // The last byte is its NUL.
+    let text = text.as_bytes().get(..255).unwrap_or(text.as_bytes());
+    Form::new(256).with(0, text).named("comment", 0)
+}
+
 impl Match {
     /// As the kernel takes it, in a rule of this protocol; `None` when it cannot be written.
     pub(crate) fn structure(&self, protocol: Option<u8>) -> Option<Structure> {
         Some(match self {
-            Self::Comment(text) => {
-                // The last byte is its NUL.
-                let text = text.as_bytes().get(..255).unwrap_or(text.as_bytes());
-                Form::new(256).with(0, text).named("comment", 0)
-            }
+            Self::Comment(text) => commented(text),
             Self::Port(number) => port(protocol?, *number)?,
             Self::Ports(ports) => {
                 let count = u8::try_from(ports.len()).ok().filter(|count| (1..=15).contains(count))?;
@@ -93,9 +106,8 @@ impl Match {
             }
             // The bit `RTN_LOCAL` of the kinds of destination.
             Self::ToHost => Form::new(8).with(2, &4u16.to_ne_bytes()).named("addrtype", 1),
-            // `IP_CT_ESTABLISHED` and `IP_CT_RELATED` as bits; `XT_CONNTRACK_STATE_DNAT`.
-            Self::Answers => state(1 << 1 | 1 << 2),
-            Self::Redirected => state(1 << 7),
+            Self::Answers => answers(),
+            Self::Redirected => redirected(),
             Self::Unknown => return None,
         })
     }
