@@ -302,27 +302,23 @@ fn other_network(link: &Link, network: &str) -> Option<String> {
 /// A kernel without a feature says so in words that a person understands.
 fn lacks_feature(error: KernelError, spec: &LinkSpec) -> Error {
     match &spec.kind {
-        LinkKind::Bridge { vlan_filtering: true } if error.errno == NOT_SUPPORTED => {
+        LinkKind::Bridge { vlan_filtering: true } => {
             Error::new(Code::UnsupportedField, format!("vlan, vlanTrunk: this kernel has no VLAN filtering: {error}"))
                 .with_details(NO_VLAN_FILTERING)
         }
-        LinkKind::Vlan { .. } if error.errno == NOT_SUPPORTED => Error::new(
+        LinkKind::Vlan { .. } => Error::new(
             Code::UnsupportedField,
             format!("master: {} does not exist, and this kernel cannot make it: {error}", spec.name),
         )
         .with_details(
             "it needs CONFIG_VLAN_8021Q (module 8021q): load it, boot another kernel, or name an interface that exists",
         ),
-        LinkKind::Dummy if error.errno == NOT_SUPPORTED => {
+        LinkKind::Dummy => {
             Error::new(Code::UnsupportedField, format!("internal: this kernel has no dummy interfaces: {error}"))
                 .with_details("it needs CONFIG_DUMMY (module dummy): load it, boot another kernel, or name a master")
         }
-        LinkKind::Bridge { .. }
-        | LinkKind::Veth { .. }
-        | LinkKind::Vxlan(_)
-        | LinkKind::Ifb
-        | LinkKind::Macvlan(_)
-        | LinkKind::Vlan { .. }
-        | LinkKind::Dummy => kernel(error),
+        LinkKind::Bridge { .. } | LinkKind::Veth { .. } | LinkKind::Vxlan(_) | LinkKind::Ifb | LinkKind::Macvlan(_) => {
+            kernel(error)
+        }
     }
 }

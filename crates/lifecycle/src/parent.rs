@@ -58,9 +58,7 @@ impl<K: Kernel> Converger<'_, K> {
                 .with_details(format!("is {beneath} up? bring it up with: ip link set {beneath} up"))
         })
     }
-}
 
-impl<K: Kernel> Converger<'_, K> {
     /// Why a VLAN cannot be made although no link has its name: another one carries the same tag.
     pub(crate) fn vlan_of_another_name(&mut self, parent: &str, id: u16, error: KernelError) -> Error {
         let beneath = self.link(Place::Host, parent).ok().flatten().map_or(0, |link| link.index);
