@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -164,22 +163,33 @@ pub fn footprints(contender: &Contender) -> Result<Vec<(String, Footprint)>> {
     let (world, sandbox) = beside_one(contender)?;
     let contender = contender.clone();
     world.run(move || {
-        let endpoint = Endpoint { number: 1, sandbox };
-        let (mut all, mut previous) = (Vec::new(), None::<String>);
-        for verb in [Verb::Add, Verb::Check, Verb::Del] {
-            let operation = contender.operation(verb, &endpoint, previous.as_deref());
-            let output = operation.each(|plugin| {
-                let (footprint, output) = footprint::of(plugin)?;
-                let name = plugin.program.file_name().unwrap_or_default().to_string_lossy();
-                all.push((format!("{name} {}", verb.as_str()), footprint));
-                Ok(output)
-            })?;
-            if verb == Verb::Add {
-                previous = Some(output);
-            }
-        }
+        let (endpoint, mut all) = (Endpoint { number: 1, sandbox }, Vec::new());
+        live(&contender, &endpoint, &[Verb::Add, Verb::Check, Verb::Del], |verb, plugin| {
+            let (footprint, output) = footprint::of(plugin)?;
+            let name = plugin.program.file_name().unwrap_or_default().to_string_lossy();
+            all.push((format!("{name} {}", verb.as_str()), footprint));
+            Ok(output)
+        })?;
         Ok(all)
     })?
+}
+
+/// One endpoint's life: has `run` run each plugin of each verb, which returns its standard output.
+fn live(
+    contender: &Contender,
+    endpoint: &Endpoint,
+    verbs: &[Verb],
+    mut run: impl FnMut(Verb, &Invocation) -> Result<String>,
+) -> Result<()> {
+    let mut previous: Option<String> = None;
+    for &verb in verbs {
+        let operation = contender.operation(verb, endpoint, previous.as_deref());
+        let output = operation.each(|plugin| run(verb, plugin)).with_context(|| verb.as_str())?;
+        if verb == Verb::Add {
+            previous = Some(output);
+        }
+    }
+    Ok(())
 }
 
 /// A world with one endpoint, and the sandbox for another.
@@ -194,20 +204,15 @@ fn beside_one(contender: &Contender) -> Result<(World, PathBuf)> {
 }
 
 fn every_verb(contender: &Contender, looks: &[Look], sandbox: &Path) -> Result<Vec<Counts>> {
-    let verbs = [Verb::Version, Verb::Status, Verb::Add, Verb::Check, Verb::Del];
-    let mut all: Vec<Counts> =
-        verbs.into_iter().filter(|verb| contender.can(*verb)).map(|verb| Counts::nothing(contender, verb)).collect();
+    let mut verbs = vec![Verb::Version, Verb::Status, Verb::Add, Verb::Check, Verb::Del];
+    verbs.retain(|verb| contender.can(*verb));
+    let mut all: Vec<Counts> = verbs.iter().map(|verb| Counts::nothing(contender, *verb)).collect();
     for (look, number) in looks.iter().zip(1..) {
         let endpoint = Endpoint { number, sandbox: sandbox.to_owned() };
-        let mut previous: Option<String> = None;
-        for counts in &mut all {
-            let operation = contender.operation(counts.verb, &endpoint, previous.as_deref());
-            let verb = counts.verb;
-            let output = operation.each(|plugin| counts.look(*look, plugin)).with_context(|| verb.as_str())?;
-            if verb == Verb::Add {
-                previous = Some(output);
-            }
-        }
+        live(contender, &endpoint, &verbs, |verb, plugin| {
+            let counts = all.iter_mut().find(|counts| counts.verb == verb).context("a verb that is not counted")?;
+            counts.look(*look, plugin)
+        })?;
     }
     Ok(all)
 }
@@ -223,12 +228,9 @@ struct Traced {
 /// Runs it under strace.
 fn trace(invocation: &Invocation) -> Result<(Traced, String)> {
     let log = format!("/run/strace.{}", std::process::id());
-    let mut traced = invocation.clone();
-    traced.program = "/usr/bin/strace".into();
-    traced.arguments = ["-f", "-qq", "-yy", "-s", "0", "-o", &log].map(String::from).to_vec();
-    traced.arguments.push(invocation.program.display().to_string());
-    ensure!(traced.program.is_file(), "strace is missing: apt-get install strace");
-    let output = traced.command()?.stderr(Stdio::piped()).output().context("start strace")?;
+    let strace = "/usr/bin/strace";
+    ensure!(Path::new(strace).is_file(), "strace is missing: apt-get install strace");
+    let output = invocation.under(strace, &["-f", "-qq", "-yy", "-s", "0", "-o", &log])?;
     if !output.status.success() {
         bail!("under strace: {} {}", output.status, String::from_utf8_lossy(&output.stdout));
     }

@@ -5,9 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Stdio;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::process::Invocation;
 
@@ -29,14 +28,11 @@ pub struct Footprint {
 /// When valgrind is missing or the run fails.
 pub fn of(invocation: &Invocation) -> Result<(Footprint, String)> {
     let profile = format!("/run/callgrind.{}", std::process::id());
-    let mut inside = invocation.clone();
-    inside.program = "/usr/bin/valgrind".into();
-    ensure!(inside.program.is_file(), "valgrind is missing: apt-get install valgrind");
+    let valgrind = "/usr/bin/valgrind";
+    ensure!(Path::new(valgrind).is_file(), "valgrind is missing: apt-get install valgrind");
+    let out = format!("--callgrind-out-file={profile}");
     let plain = ["--compress-pos=no", "--compress-strings=no", "--dump-instr=yes", "--demangle=no"];
-    inside.arguments = ["-q", "--tool=callgrind"].iter().chain(&plain).map(ToString::to_string).collect();
-    inside.arguments.push(format!("--callgrind-out-file={profile}"));
-    inside.arguments.push(invocation.program.display().to_string());
-    let output = inside.command()?.stderr(Stdio::piped()).output().context("start valgrind")?;
+    let output = invocation.under(valgrind, &[&["-q", "--tool=callgrind", &out][..], &plain].concat())?;
     if !output.status.success() {
         bail!("under valgrind: {} {}", output.status, String::from_utf8_lossy(&output.stdout));
     }

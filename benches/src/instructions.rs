@@ -1,9 +1,8 @@
 //! Instructions in user space: by the processor's counter where it has one for us, else by callgrind.
 
 use std::path::Path;
-use std::process::Stdio;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::process::Invocation;
 
@@ -56,11 +55,7 @@ fn under(
     arguments: &[&str],
     read: fn(&str) -> Option<u64>,
 ) -> Result<Option<Counted>> {
-    let mut inside = invocation.clone();
-    inside.program = tool.into();
-    inside.arguments = arguments.iter().map(ToString::to_string).collect();
-    inside.arguments.push(invocation.program.display().to_string());
-    let output = inside.command()?.stderr(Stdio::piped()).output().with_context(|| format!("start {tool}"))?;
+    let output = invocation.under(tool, arguments)?;
     if !output.status.success() {
         return Ok(None);
     }

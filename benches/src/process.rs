@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write, pipe};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -43,6 +43,18 @@ impl Invocation {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env_clear().envs(self.environment.iter().cloned()).stdin(Stdio::from(stdin));
         Ok(command)
+    }
+
+    /// Runs it once under a tool, a program that takes the name of another one behind its own arguments; what both printed.
+    ///
+    /// # Errors
+    /// When the tool cannot be started.
+    pub fn under(&self, tool: &str, arguments: &[&str]) -> Result<Output> {
+        let mut inside = self.clone();
+        inside.program = tool.into();
+        inside.arguments = arguments.iter().map(ToString::to_string).collect();
+        inside.arguments.push(self.program.display().to_string());
+        inside.command()?.stderr(Stdio::piped()).output().with_context(|| format!("start {tool}"))
     }
 
     /// Runs it.
