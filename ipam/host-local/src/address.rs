@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const MAPPED: u128 = 0xffff << 32;
 
+/// The last of the IPv4 addresses.
+const LAST_MAPPED: u128 = MAPPED | u32::MAX as u128;
+
 /// An address as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Address(pub(crate) u128);
@@ -21,6 +24,11 @@ impl Address {
     /// Whether it is an IPv4 address.
     pub(crate) fn is_v4(self) -> bool {
         self.0 >> 32 == MAPPED >> 32
+    }
+
+    /// Whether an address between the two, or one of them, is an IPv4 address.
+    pub(crate) fn any_v4(start: Self, end: Self) -> bool {
+        start.0 <= LAST_MAPPED && end.0 >= MAPPED
     }
 
     /// The address whose canonical text is exactly `name`: what a reservation's file is called.

@@ -67,6 +67,14 @@ impl Range {
         if start > end {
             return Err(format!("RangeStart {start} not in network {subnet}"));
         }
+        // RFC 4291 section 2.5.5.2. The reference would give them out as what they are, IPv4 addresses, with a prefix
+        // length that no IPv4 address has.
+        if matches!(subnet, IpNet::V6(_)) && Address::any_v4(start, end) {
+            return Err(format!(
+                "the addresses of {subnet} from {start} to {end} include IPv4-mapped ones (::ffff:0:0/96), which no \
+                 interface can have; set rangeStart and rangeEnd beside them, or another subnet"
+            ));
+        }
         Ok(Self { subnet, start, end, gateway })
     }
 
@@ -75,10 +83,10 @@ impl Range {
         (self.start..=self.end).contains(&address)
     }
 
-    /// How many addresses can be given, the gateway aside; saturating.
+    /// How many addresses can be given, the gateway aside.
     pub(crate) fn usable(&self) -> u128 {
-        // In this order: all of ::/0 is one more than fits, without its gateway it fits.
-        (self.end.0 - self.start.0).saturating_add(u128::from(!self.contains(self.gateway)))
+        // Cannot overflow: no range is all numbers, as none of IPv6 holds the IPv4 addresses.
+        self.end.0 - self.start.0 + u128::from(!self.contains(self.gateway))
     }
 }
 
@@ -196,7 +204,8 @@ mod tests {
             ("0.0.0.0/0", "0.0.0.1-255.255.255.254", "0.0.0.1"),
             ("fd00::/64", "fd00::1-fd00::ffff:ffff:ffff:ffff", "fd00::1"),
             ("1100:200::/24", "1100:200::1-1100:2ff:ffff:ffff:ffff:ffff:ffff:ffff", "1100:200::1"),
-            ("::/0", "::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::1"),
+            ("8000::/1", "8000::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "8000::1"),
+            ("::/81", "::1-::7fff:ffff:ffff", "::1"),
             ("fd00::/126", "fd00::1-fd00::3", "fd00::1"),
         ] {
             let range = Range::new(&wish(subnet, "", "", "")).expect("works");
@@ -261,14 +270,22 @@ mod tests {
         assert_eq!(text(Some("10.9.9.9")), text(None));
         assert_eq!(text(Some("10.1.0.4")), "10.1.0.5-10.1.0.9 10.2.0.1-10.2.0.9 10.1.0.1-10.1.0.4");
         assert_eq!(text(Some("10.2.0.9")), "10.1.0.1-10.1.0.9 10.2.0.1-10.2.0.9");
-        let all = RangeSet::new(&[wish("::/0", "", "", "")]).expect("works");
-        assert_eq!(all.stretches(Some(Address(u128::MAX))).len(), 1);
+        let upper = RangeSet::new(&[wish("8000::/1", "", "", "")]).expect("works");
+        assert_eq!(upper.stretches(Some(Address(u128::MAX))).len(), 1);
     }
 
     fn any_ip() -> impl Strategy<Value = IpAddr> {
         // Near the ends of both families, where arithmetic goes wrong, as well as anywhere.
         let near = prop_oneof![0..40_u32, u32::MAX - 40..=u32::MAX, any::<u32>()];
-        let far = prop_oneof![0..40_u128, u128::MAX - 40..=u128::MAX, any::<u128>()];
+        // The IPv4-mapped block begins at 2^48 - 2^32 and ends before 2^48.
+        let block = (1 << 48) - (1_u128 << 32);
+        let far = prop_oneof![
+            0..40_u128,
+            block - 40..block + 40,
+            (1 << 48) - 40..(1_u128 << 48) + 40,
+            u128::MAX - 40..=u128::MAX,
+            any::<u128>(),
+        ];
         prop_oneof![
             near.prop_map(|bits| IpAddr::V4(std::net::Ipv4Addr::from_bits(bits))),
             far.prop_map(|bits| IpAddr::V6(std::net::Ipv6Addr::from_bits(bits)).to_canonical()),
@@ -276,10 +293,24 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_of_ipv6_is_a_range() {
-        let wish = wish("::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "");
-        let range = Range::new(&wish).expect("a range");
-        assert_eq!(range.usable(), u128::MAX);
+    fn no_range_of_ipv6_holds_ipv4_addresses() {
+        for (subnet, start, end, text) in [
+            ("::/80", "", "", Some("::1 to 255.255.255.255")),
+            ("::/0", "", "", Some("::1 to ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")),
+            ("::/64", "::fffe:ffff:ffff", "::1:0:0:0", Some("::fffe:ffff:ffff to ::1:0:0:0")),
+            ("::/64", "::fffe:0:0", "::fffe:ffff:ffff", None),
+            ("::/64", "::1:0:0:0", "", None),
+            ("::/0", "::1:0:0:0", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", None),
+        ] {
+            let range = Range::new(&wish(subnet, start, end, ""));
+            match text {
+                Some(text) => {
+                    let error = range.expect_err("refused");
+                    assert!(error.starts_with(&format!("the addresses of {subnet} from {text} include")), "{error}");
+                }
+                None => assert!(range.is_ok(), "{range:?}"),
+            }
+        }
     }
 
     proptest! {
@@ -294,12 +325,12 @@ mod tests {
             let range = set.0[0];
             prop_assert!(range.start <= range.end);
             prop_assert!(subnet.contains(&IpAddr::from(range.start)) && subnet.contains(&IpAddr::from(range.end)));
+            prop_assert_eq!(Address::any_v4(range.start, range.end), ip.is_ipv4());
             prop_assert!(range.usable() >= range.end.0 - range.start.0);
             // Each address is searched exactly once, whatever the hint says.
             let stretches = set.stretches(Some(Address::from(last)));
-            // All of ::/0 is 2^128 addresses: 0 on both sides.
-            let count = |from: Address, to: Address| (to.0 - from.0).wrapping_add(1);
-            let total = stretches.iter().fold(0_u128, |sum, part| sum.wrapping_add(count(part.from, part.to)));
+            let count = |from: Address, to: Address| to.0 - from.0 + 1;
+            let total: u128 = stretches.iter().map(|part| count(part.from, part.to)).sum();
             prop_assert_eq!(total, count(range.start, range.end));
         }
     }
