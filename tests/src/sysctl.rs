@@ -29,6 +29,29 @@ impl Namespace {
         done.unwrap_or_else(|error| panic!("write {value} to {path} in {}: {error}", self.label()));
     }
 
+    /// Switches IPv6 off on all links that there are and will be.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[track_caller]
+    pub fn switch_ipv6_off(&self) {
+        for links in ["default", "all"] {
+            self.set_sysctl(&format!("net/ipv6/conf/{links}/disable_ipv6"), "1");
+        }
+    }
+
+    /// Asserts that IPv6 is on on these links.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[track_caller]
+    pub fn has_ipv6(&self, links: &[&str]) {
+        for link in links {
+            let key = format!("net/ipv6/conf/{link}/disable_ipv6");
+            assert_eq!(self.sysctl(&key), "0", "{key} in {}", self.label());
+        }
+    }
+
     /// All per-interface sysctls of both families, and forwarding: key to value.
     pub(crate) fn network_sysctls(&self) -> BTreeMap<String, String> {
         self.enter(|| {

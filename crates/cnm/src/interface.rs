@@ -11,12 +11,29 @@ use crate::{Address, Place, Resource, Route, Sysctl};
 /// detection is wanted.
 #[must_use]
 pub fn leased(link: &str, lease: &AddResult, nodad: bool) -> Vec<Resource> {
+    configured(link, lease, nodad, false)
+}
+
+/// The same for a link that nothing keeps from being heard: its neighbours learn of the addresses as it comes up. Without
+/// duplicate address detection, which would keep IPv6 addresses from being announced then.
+#[must_use]
+pub fn leased_and_announced(link: &str, lease: &AddResult) -> Vec<Resource> {
+    configured(link, lease, true, true)
+}
+
+fn configured(link: &str, lease: &AddResult, nodad: bool, announced: bool) -> Vec<Resource> {
     let place = Place::Sandbox;
+    let has = |v6: bool| lease.ips.iter().any(|ip| ip.address.addr().is_ipv6() == v6);
     let mut resources = Vec::new();
-    if lease.ips.iter().any(|ip| ip.address.addr().is_ipv6()) {
-        resources.push(sandbox_variable("net/ipv6/conf/lo/disable_ipv6", "0"));
-        resources.push(sandbox_variable(&format!("net/ipv6/conf/{link}/disable_ipv6"), "0"));
+    // Files first: what goes by netlink then travels together.
+    if has(true) {
+        resources.push(Resource::Ipv6 { link: link.to_owned() });
         resources.push(sandbox_variable(&format!("net/ipv6/conf/{link}/keep_addr_on_down"), "1"));
+        let notify = || sandbox_variable(&format!("net/ipv6/conf/{link}/ndisc_notify"), "1");
+        resources.extend(announced.then(notify));
+    }
+    if announced && has(false) {
+        resources.push(Resource::ArpNotify { link: link.to_owned() });
     }
     resources.extend(lease.ips.iter().map(|ip| {
         let address = Address { net: ip.address, nodad };

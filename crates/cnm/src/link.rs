@@ -240,6 +240,8 @@ pub struct Link {
     pub mode: Option<MacvlanMode>,
     /// VLANs: the id that their frames carry.
     pub vlan: Option<u16>,
+    /// IPv6 is switched off on it (`disable_ipv6`); no where the link has no IPv6 at all.
+    pub ipv6_off: bool,
 }
 
 impl Link {

@@ -66,6 +66,11 @@ pub enum Resource {
         /// Name of the link.
         link: String,
     },
+    /// IPv6 is not switched off on a link of the sandbox, nor on its lo (`disable_ipv6`).
+    Ipv6 {
+        /// Name of the link.
+        link: String,
+    },
     /// A route exists.
     Route {
         /// Where.

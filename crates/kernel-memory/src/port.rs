@@ -76,7 +76,8 @@ impl Memory {
             | Kind::Vxlan(_)
             | Kind::Ifb => device.parent(ns).map_or((0, None), |(ns, parent)| (parent, Some(ns))),
         };
-        let neighbours = self.world.spaces.get(&ns).map(|space| &space.neighbours);
+        let space = self.world.spaces.get(&ns);
+        let neighbours = space.map(|space| &space.neighbours);
         let parent_netns = peer_ns.filter(|peer_ns| *peer_ns != ns).and_then(|peer_ns| {
             let at = neighbours.and_then(|known| known.iter().position(|other| *other == peer_ns));
             i32::try_from(at.unwrap_or_default()).ok()
@@ -102,6 +103,7 @@ impl Memory {
             vxlan: if let Kind::Vxlan(vxlan) = device.kind { Some(vxlan) } else { None },
             mode: if let Kind::Macvlan { mode, .. } = device.kind { Some(mode) } else { None },
             vlan: if let Kind::Vlan { id, .. } = device.kind { Some(id) } else { None },
+            ipv6_off: space.is_some_and(|space| space.ipv6_is_off(device)),
         }
     }
 }

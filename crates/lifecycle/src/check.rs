@@ -274,7 +274,10 @@ pub(crate) fn expect_all<K: Kernel>(converger: &mut Converger<'_, K>, resources:
             Resource::Shaping(shaping) => expect_shaped(converger.kernel, shaping)?,
             Resource::Alone => expect_alone(converger)?,
             Resource::Vlans { link, vlans, keep_default } => converger.expect_vlans(link, vlans, *keep_default)?,
-            Resource::ArpNotify { .. } | Resource::Firewall(_) | Resource::OnlyLoopbackAddresses => {}
+            Resource::ArpNotify { .. }
+            | Resource::Ipv6 { .. }
+            | Resource::Firewall(_)
+            | Resource::OnlyLoopbackAddresses => {}
         }
     }
     Ok(())

@@ -123,6 +123,7 @@ impl<'k, K: Kernel> Converger<'k, K> {
                     let index = self.index(Place::Sandbox, link)?;
                     self.pending.push((Place::Sandbox, Change::ArpNotify(index, true)));
                 }
+                Resource::Ipv6 { link } => self.switch_ipv6_on(link)?,
                 Resource::Up { place, link } => {
                     let index = self.index(*place, link)?;
                     self.pending.push((*place, Change::Up(index, true)));
@@ -211,6 +212,20 @@ impl<'k, K: Kernel> Converger<'k, K> {
             Err(error) if error.errno == NO_ENTRY && sysctl.optional => Ok(()),
             other => other.map_err(kernel),
         }
+    }
+
+    /// Asked before it is written, of the kernel and not of what the call knows: a look by netlink costs less than a file below
+    /// /proc/sys, where all links of one name, of every namespace, are looked through.
+    fn switch_ipv6_on(&mut self, link: &str) -> Result<(), Error> {
+        for name in ["lo", link] {
+            let found = self.kernel.link(Place::Sandbox, &LinkName::Name(name.to_owned())).map_err(kernel)?;
+            if found.is_some_and(|found| found.ipv6_off) {
+                let key = format!("net/ipv6/conf/{name}/disable_ipv6");
+                let on = Sysctl { place: Place::Sandbox, key, value: "0".into(), optional: true };
+                self.write_sysctl(&on)?;
+            }
+        }
+        Ok(())
     }
 
     fn only_loopback_addresses(&mut self) -> Result<(), Error> {

@@ -62,6 +62,7 @@ impl<K: Kernel> Converger<'_, K> {
                 }
                 Resource::Route { .. }
                 | Resource::ArpNotify { .. }
+                | Resource::Ipv6 { .. }
                 | Resource::Firewall(_)
                 | Resource::IsolatedPort { .. }
                 | Resource::Tuning(_)

@@ -9,7 +9,7 @@ mod conf;
 mod host_access;
 
 use cni::{AddResult, Error, Interface, Request};
-use cnm::interface::{leads_out, leased, sandbox_variable};
+use cnm::interface::{leads_out, leased_and_announced};
 use cnm::{
     Context, Driver, Endpoint, Lifetime, LinkKind, LinkSpec, Mac, Members, Need, Network, Owner, OwnerTag, Place,
     Resource, Wiring, network_group,
@@ -103,12 +103,8 @@ bcqueuelen, ipam, dns; and beyond the reference plugin:
         let mut wiring = Wiring::default();
         if let Some(ipam) = &conf.ipam {
             self.complete(ipam, &mut result)?;
-            // The neighbours hear of the addresses when the link comes up: it needs no port that forwards first.
-            let has = |v6: bool| result.ips.iter().any(|ip| ip.address.addr().is_ipv6() == v6);
-            wiring.endpoint.extend(has(false).then(|| Resource::ArpNotify { link: link.clone() }));
-            let advertise = || sandbox_variable(&format!("net/ipv6/conf/{link}/ndisc_notify"), "1");
-            wiring.endpoint.extend(has(true).then(advertise));
-            wiring.endpoint.extend(leased(link, &result, true));
+            // No port has to forward first, as with a bridge.
+            wiring.endpoint.extend(leased_and_announced(link, &result));
             if conf.host_access {
                 let access = host_access::wire(&self.host_link(), owner, &conf.host_addresses, &result.ips)?;
                 wiring.network = access.network;

@@ -57,6 +57,17 @@ fn ipv6_alone() {
 }
 
 #[test]
+fn ipv6_that_is_off_in_the_sandbox_is_switched_on() {
+    let host = Host::new();
+    let one = host.sandbox("one");
+    one.switch_ipv6_off();
+    let result = host.add(&dual(), &one).attached();
+    assert_eq!(result.addresses().len(), 2);
+    assert_eq!(one.address_texts("eth0"), ["10.1.2.2/24", "fd00:1:2::2/64"]);
+    one.has_ipv6(&["lo", "eth0"]);
+}
+
+#[test]
 fn mtu_is_that_of_the_new_bridge_and_of_both_ends() {
     let host = Host::new();
     let (one, result) = host.attach(&lan().with("mtu", 1380), "one");

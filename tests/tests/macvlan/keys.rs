@@ -28,6 +28,18 @@ fn the_result_has_one_interface_and_the_leases_in_it() {
 }
 
 #[test]
+fn ipv6_that_is_off_in_the_sandbox_is_switched_on() {
+    let host = Host::new();
+    let _lan = Lan::new(&host);
+    let one = host.sandbox("one");
+    one.switch_ipv6_off();
+    let result = host.add(&world(), &one).attached();
+    assert_eq!(result.addresses().len(), 2);
+    assert_eq!(one.address_texts("eth0"), ["10.1.2.100/24", "fd00:1:2::100/64"]);
+    one.has_ipv6(&["lo", "eth0"]);
+}
+
+#[test]
 fn an_interface_of_the_same_name_on_the_host_is_no_obstacle() {
     let host = Host::new();
     let _lan = Lan::new(&host);

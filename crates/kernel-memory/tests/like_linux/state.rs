@@ -112,7 +112,7 @@ fn link_line(link: &Link, names: &BTreeMap<u32, String>, abroad: &BTreeMap<u32, 
     let operstate = if link.operstate == 3 { 2 } else { link.operstate };
     format!(
         "{} {:?} mac {mac:?} mtu {} master {:?} parent {:?} abroad {} group {} up {} promisc {} allmulti {} queue {} operstate {operstate} \
-         alias {:?} filtering {} port {:?} vxlan {:?} mode {:?}",
+         alias {:?} filtering {} port {:?} vxlan {:?} mode {:?} IPv6 off {}",
         link.name,
         link.kind,
         link.mtu,
@@ -129,5 +129,6 @@ fn link_line(link: &Link, names: &BTreeMap<u32, String>, abroad: &BTreeMap<u32, 
         link.port,
         link.vxlan,
         link.mode,
+        link.ipv6_off,
     )
 }

@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 
 use cnm::{Link, LinkKind, LinkName, LinkSpec, Mac, Macvlan, MacvlanMode, Peer, PortFlags};
 
-use super::{AF_INET, DELETE_LINK, GET_LINK, NEW_LINK, SET_LINK, vxlan};
+use super::{AF_INET, AF_INET6, DELETE_LINK, GET_LINK, NEW_LINK, SET_LINK, vxlan};
 use crate::netlink::{Attributes, Batch, Message, flags, read_text, read_u32};
 
 /// Length of `struct ifinfomsg`.
@@ -49,6 +49,9 @@ const IFLA_MACVLAN_BC_QUEUE_LEN: u16 = 7;
 const IFLA_VLAN_ID: u16 = 1;
 const IFLA_INET_CONF: u16 = 1;
 const IPV4_DEVCONF_ARP_NOTIFY: u16 = 22;
+const IFLA_INET6_CONF: u16 = 2;
+/// Which of the numbers of `IFLA_INET6_CONF` is `disable_ipv6`: `DEVCONF_DISABLE_IPV6` of `linux/ipv6.h`.
+const DEVCONF_DISABLE_IPV6: usize = 26;
 
 /// Leaves the counters out of the answer: they are its largest part.
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
@@ -298,11 +301,19 @@ pub(crate) fn parse_link(message: &Message<'_>) -> Option<Link> {
             IFLA_LINKINFO => read_info(&mut link, value),
             IFLA_IFALIAS => link.alias = read_text(value),
             IFLA_GROUP => link.group = read_u32(value),
+            IFLA_AF_SPEC => link.ipv6_off = ipv6_is_off(value),
             IFLA_LINK_NETNSID => link.parent_netns = Some(read_u32(value).cast_signed()),
             _ => {}
         }
     }
     Some(link)
+}
+
+/// Reads `disable_ipv6` out of `IFLA_AF_SPEC`, which leaves IPv6 out where a link has none.
+fn ipv6_is_off(families: &[u8]) -> bool {
+    let conf =
+        Attributes::inside(families).find(AF_INET6.into()).and_then(|v6| Attributes::inside(v6).find(IFLA_INET6_CONF));
+    conf.and_then(|conf| conf.chunks_exact(4).nth(DEVCONF_DISABLE_IPV6)).is_some_and(|value| read_u32(value) != 0)
 }
 
 /// Reads `IFLA_LINKINFO`: the kind, a bridge's settings, a port's flags.
