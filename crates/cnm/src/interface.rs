@@ -50,7 +50,7 @@ fn configured(link: &str, lease: &AddResult, nodad: bool, announced: bool) -> Ve
 /// A variable of the sandbox that a kernel without IPv6 lacks.
 #[must_use]
 pub fn sandbox_variable(key: &str, value: &str) -> Resource {
-    Resource::Sysctl(Sysctl { place: Place::Sandbox, key: key.to_owned(), value: value.to_owned(), optional: true })
+    Resource::Sysctl(Sysctl::optional(Place::Sandbox, key, value))
 }
 
 /// `RT_SCOPE_LINK`: what is in it, and nearer, is not behind a gateway.

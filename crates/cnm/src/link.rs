@@ -240,7 +240,7 @@ pub struct Link {
     pub mode: Option<MacvlanMode>,
     /// VLANs: the id that their frames carry.
     pub vlan: Option<u16>,
-    /// IPv6 is switched off on it (`disable_ipv6`); no where the link has no IPv6 at all.
+    /// IPv6 is switched off on it (`disable_ipv6`); not said of a link that has no IPv6 at all.
     pub ipv6_off: bool,
 }
 

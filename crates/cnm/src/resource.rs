@@ -160,3 +160,11 @@ pub struct Sysctl {
     /// Whether a kernel without the variable (IPv6 switched off, say) is fine.
     pub optional: bool,
 }
+
+impl Sysctl {
+    /// One that a kernel may lack.
+    #[must_use]
+    pub fn optional(place: Place, key: &str, value: &str) -> Self {
+        Self { place, key: key.to_owned(), value: value.to_owned(), optional: true }
+    }
+}

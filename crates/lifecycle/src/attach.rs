@@ -233,8 +233,7 @@ fn announce<K: Kernel>(converger: &mut Converger<'_, K>, name: &str, result: &Ad
         }
         if v6 {
             let key = format!("net/ipv6/conf/{name}/ndisc_notify");
-            let sysctl = Sysctl { place: Place::Sandbox, key, value: "1".into(), optional: true };
-            converger.write_sysctl(&sysctl)?;
+            converger.write_sysctl(&Sysctl::optional(Place::Sandbox, &key, "1"))?;
         } else {
             changes.push(Change::ArpNotify(LinkName::Index(link.index), true));
         }

@@ -201,8 +201,7 @@ impl<'k, K: Kernel> Converger<'k, K> {
     /// The variables that a new link gets once.
     pub(crate) fn give_birth_settings(&mut self, place: Place, spec: &LinkSpec) -> Result<(), Error> {
         for (key, value) in &spec.birth {
-            let sysctl = Sysctl { place, key: key.clone(), value: value.clone(), optional: true };
-            self.write_sysctl(&sysctl)?;
+            self.write_sysctl(&Sysctl::optional(place, key, value))?;
         }
         Ok(())
     }
@@ -221,8 +220,7 @@ impl<'k, K: Kernel> Converger<'k, K> {
             let found = self.kernel.link(Place::Sandbox, &LinkName::Name(name.to_owned())).map_err(kernel)?;
             if found.is_some_and(|found| found.ipv6_off) {
                 let key = format!("net/ipv6/conf/{name}/disable_ipv6");
-                let on = Sysctl { place: Place::Sandbox, key, value: "0".into(), optional: true };
-                self.write_sysctl(&on)?;
+                self.write_sysctl(&Sysctl::optional(Place::Sandbox, &key, "0"))?;
             }
         }
         Ok(())

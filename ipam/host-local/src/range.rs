@@ -130,9 +130,9 @@ impl RangeSet {
         self.0.first().is_some_and(|range| range.start.is_v4())
     }
 
-    /// How many addresses can be given; saturating.
+    /// How many addresses can be given.
     pub(crate) fn usable(&self) -> u128 {
-        self.0.iter().fold(0, |sum, range| sum.saturating_add(range.usable()))
+        self.0.iter().map(Range::usable).sum()
     }
 
     /// The stretches to search, in the reference's order: from the address after `last` to the end of its range, the
